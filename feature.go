@@ -1,0 +1,75 @@
+package thor
+
+import (
+	"strings"
+	"time"
+)
+
+// Scope says what a feature has a stream for, and who may see it.
+type Scope uint8
+
+// The scopes.
+const (
+	ScopeShared  Scope = iota // one public stream
+	ScopeSymbol               // one public stream for each symbol
+	ScopeAccount              // one private stream for each account
+)
+
+// Param is the name of the REST query parameter that picks the stream, or "".
+func (s Scope) Param() string {
+	switch s {
+	case ScopeSymbol:
+		return "symbol"
+	case ScopeAccount:
+		return "account_id"
+	case ScopeShared:
+	}
+	return ""
+}
+
+// Feature is one kind of data that moves from REST to WebSocket on its own.
+type Feature struct {
+	Name  string // also the first part of its streams' ids
+	Type  string // the "type" of its messages
+	Scope Scope
+
+	Path string // where REST serves it
+	List string // the member REST wraps its values in; "" when a stream holds one value
+	// Window is how many of the newest keys a stream's snapshot may hold; 0 is
+	// all of them. A feature with a window keeps its history, which REST pages
+	// through.
+	Window int
+
+	// Cadence is how often the feature speaks when nothing changes; 0 is on
+	// change only.
+	Cadence time.Duration
+
+	Sample Message // one of its messages, for types, documents and laws
+}
+
+// Private reports whether a stream of the feature is for its owner alone.
+func (f Feature) Private() bool { return f.Scope == ScopeAccount }
+
+// FeatureNamed returns the feature of that name.
+func FeatureNamed(name string) (Feature, error) {
+	for _, f := range Features {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	return Feature{}, Errorf(ENOTFOUND, "there is no feature %q", name).
+		WithHint("The features are: %s.", strings.Join(FeatureNames(), ", "))
+}
+
+// FeatureNames lists the names of the features in cutover order.
+func FeatureNames() []string {
+	names := make([]string, len(Features))
+	for i, f := range Features {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// FeatureVariable is the environment variable that switched the feature in
+// earlier days and still does: WS_FEATURE_ACCOUNT_BALANCE.
+func FeatureVariable(name string) string { return "WS_FEATURE_" + strings.ToUpper(name) }
