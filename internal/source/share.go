@@ -1,0 +1,66 @@
+package source
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// SharedAccounts lets several jobs of one beat share one answer, so that they
+// ask the source once and speak of the same instant.
+type SharedAccounts struct {
+	Source AccountSource
+	// MaxAge is how old an answer may be; it should be shorter than the jobs'
+	// interval.
+	MaxAge time.Duration
+
+	// Timeout bounds one question to the source; 0 is ten seconds.
+	Timeout time.Duration
+
+	flight singleflight.Group
+
+	mu       sync.Mutex // guards what follows
+	accounts []Account
+	at       time.Time
+}
+
+var _ AccountSource = (*SharedAccounts)(nil)
+
+// Accounts returns the source's answer, or one that is young enough. Failures
+// are shared by those who ask at the same time, and not kept.
+func (s *SharedAccounts) Accounts(ctx context.Context) ([]Account, error) {
+	if accounts, ok := s.cached(); ok {
+		return accounts, nil
+	}
+	answer := s.flight.DoChan("", func() (any, error) {
+		if accounts, ok := s.cached(); ok {
+			return accounts, nil
+		}
+		// The first caller's deadline must not fail the others.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.Timeout, 10*time.Second))
+		defer cancel()
+		accounts, err := s.Source.Accounts(ctx)
+		if err == nil {
+			s.mu.Lock()
+			s.accounts, s.at = accounts, time.Now()
+			s.mu.Unlock()
+		}
+		return accounts, err
+	})
+	select {
+	case r := <-answer:
+		accounts, _ := r.Val.([]Account)
+		return accounts, r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *SharedAccounts) cached() ([]Account, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accounts, !s.at.IsZero() && time.Since(s.at) < s.MaxAge
+}

@@ -1,0 +1,80 @@
+// Package source says what thor reads its data from: a simulator, a broker, an
+// existing REST backend. A source has a name, a clock, and one optional
+// interface for each noun it can deliver; [AbilitiesOf] finds out which.
+//
+// It does not schedule, store or publish; that is for jobs and what is behind
+// them.
+package source
+
+import (
+	"context"
+	"time"
+
+	"thor"
+)
+
+// Source is where data comes from. Its methods are safe for concurrent use.
+type Source interface {
+	// Name is a short word for status and labels: sim, upstream, alpaca.
+	Name() string
+	Caps() Caps
+	// Clock is the time the source's data belongs to.
+	Clock() Clock
+	// Close ends what the source has running. It may be called twice.
+	Close() error
+}
+
+// Caps says what a source is like.
+type Caps struct {
+	// Simulated marks data nobody should take for real. It is shown wherever
+	// the data is.
+	Simulated bool
+	// MinInterval is how often the source may be asked at most; 0 is as often
+	// as one likes.
+	MinInterval time.Duration
+}
+
+// Account is one account at one instant: balance and positions belong
+// together.
+type Account struct {
+	Balance   thor.AccountBalance
+	Positions thor.Positions
+}
+
+// AccountSource delivers accounts.
+type AccountSource interface {
+	// Accounts returns every account there is. When only some could be read it
+	// returns those together with an error.
+	Accounts(ctx context.Context) ([]Account, error)
+}
+
+// BarSource delivers one-minute bars.
+type BarSource interface {
+	// Bars returns the bars of every symbol whose minute begins at or after
+	// since, oldest first, the forming ones included. A zero since asks for the
+	// current session of each symbol, or its last one. A final bar is the same
+	// whenever it is asked for.
+	Bars(ctx context.Context, since time.Time) ([]thor.Bar, error)
+}
+
+// MarketSource delivers the state of markets.
+type MarketSource interface {
+	// Markets returns the state of every market, in display order.
+	Markets(ctx context.Context) ([]thor.MarketStatus, error)
+}
+
+// Abilities are the optional interfaces of a source; nil where it lacks one.
+type Abilities struct {
+	Accounts AccountSource
+	Bars     BarSource
+	Markets  MarketSource
+}
+
+// AbilitiesOf is the one place where the optional interfaces are asserted.
+func AbilitiesOf(s Source) Abilities {
+	var a Abilities
+	a.Accounts, _ = s.(AccountSource)
+	a.Bars, _ = s.(BarSource)
+	a.Markets, _ = s.(MarketSource)
+	return a
+}
