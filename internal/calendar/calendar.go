@@ -1,0 +1,106 @@
+// Package calendar knows when exchanges trade: sessions, closed days, early
+// closes, breaks, and the phase every market is in at an instant.
+//
+// Each exchange is one data file, described in data/README.md: its hours, its
+// closed dates and the markets that follow it. The embedded files are read by
+// [New], which works out every change of phase of the covered years once;
+// questions are then answered from sorted tables. Everything is reckoned in
+// the exchange's local time, from the time zone rules inside the binary.
+//
+// It does not read a clock: whoever asks says at which instant. It guesses
+// nothing: outside the covered years a market's phase is UNKNOWN. It knows
+// neither halts nor auctions, nor what a source says of its own market.
+package calendar
+
+import (
+	"cmp"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // machines without zone files, Windows among them
+
+	"thor"
+)
+
+// preclose is how long before a session's close PRECLOSE begins.
+const preclose = 15 * time.Minute
+
+// Calendar answers what every market does at an instant. It never changes
+// after [New] and is safe for concurrent use.
+type Calendar struct {
+	exchanges map[string]*exchange
+	mics      []string // in display order of their first markets
+	markets   []*market
+}
+
+// New reads the embedded data files and then the *.json files of each
+// overriding file system, in order. A file that names an exchange already read
+// takes the place of that exchange with all its markets; any other adds one.
+// The error names the file and line of everything that is wrong.
+func New(overrides ...fs.FS) (*Calendar, error) {
+	exchanges, err := load(overrides)
+	if err != nil {
+		return nil, err
+	}
+	c := &Calendar{exchanges: exchanges}
+	for _, ex := range exchanges {
+		c.markets = append(c.markets, ex.markets...)
+	}
+	slices.SortFunc(c.markets, func(a, b *market) int {
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.fixed.MarketID, b.fixed.MarketID))
+	})
+	for _, m := range c.markets {
+		if !slices.Contains(c.mics, m.exchange.mic) {
+			c.mics = append(c.mics, m.exchange.mic)
+		}
+	}
+	return c, nil
+}
+
+// Statuses returns the status of every market in display order, with at as
+// its timestamp.
+func (c *Calendar) Statuses(at time.Time) []thor.MarketStatus {
+	statuses := make([]thor.MarketStatus, len(c.markets))
+	for i, m := range c.markets {
+		statuses[i] = m.status(at)
+	}
+	return statuses
+}
+
+// Status returns the status of one market.
+//
+// NextEvent is the next change of status: following NextEventAt from any
+// instant visits every change and nothing else. At the end of the covered
+// years the phase that begins is UNKNOWN, and after it both are absent.
+//
+// SessionDate is the date of the session the phase belongs to (PREOPEN, OPEN,
+// PRECLOSE, POST, and BREAK within a session) and otherwise, also in a BREAK
+// between two sessions, of the next one. It is empty when the calendar does
+// not know the next one, and in UNKNOWN.
+func (c *Calendar) Status(marketID string, at time.Time) (thor.MarketStatus, error) {
+	for _, m := range c.markets {
+		if m.fixed.MarketID == marketID {
+			return m.status(at), nil
+		}
+	}
+	known := make([]string, len(c.markets))
+	for i, m := range c.markets {
+		known[i] = m.fixed.MarketID
+	}
+	return thor.MarketStatus{}, thor.Errorf(thor.ENOTFOUND, "no market %q", marketID).
+		WithHint("The markets are %s.", strings.Join(known, ", "))
+}
+
+// NextEvent returns the earliest NextEventAt of all markets, which is after
+// at, or the zero time when the calendar knows of none.
+func (c *Calendar) NextEvent(at time.Time) time.Time {
+	var earliest time.Time
+	for _, m := range c.markets {
+		_, next := m.table.at(at)
+		if next != nil && (earliest.IsZero() || next.from.Before(earliest)) {
+			earliest = next.from
+		}
+	}
+	return earliest
+}
