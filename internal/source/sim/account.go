@@ -1,0 +1,140 @@
+package sim
+
+import (
+	"thor"
+	"thor/internal/source"
+)
+
+// account is a paper account: what it began with, and within which bounds it
+// trades.
+type account struct {
+	id       string
+	deposit  int64 // cents, before the first purchases
+	margin   bool  // it may owe money, and has day-trading buying power
+	reserve  int64 // cents; it buys nothing that would leave less cash
+	holdings []holding
+}
+
+// holding is how much an account has of one symbol, in units: at the start, and
+// the bounds it stays within. It is drawn to the middle of them.
+type holding struct {
+	symbol           string
+	start, low, high int64
+	lot              int64 // the smallest trade
+	lots             int64 // the largest trade, in lots
+}
+
+// accounts lists the paper accounts ordered by id, their holdings by symbol.
+func accounts() []account {
+	return []account{
+		{
+			id: "PAPER-1", deposit: 100_000_00, margin: true, reserve: 10_000_00,
+			holdings: []holding{
+				{"CRYPTO.BTC-USD", coin / 100 * 15, 0, coin / 100 * 30, coin / 80, 3},
+				{"EQ.AAPL", 60, 0, 120, 5, 3},
+				{"EQ.NVDA", 40, 0, 80, 10, 3},
+				{"EQ.SPY", 20, 0, 40, 5, 2},
+				{"FUT.CL", -1, -2, 2, 1, 1},
+				{"FUT.ES", 1, -1, 1, 1, 1},
+			},
+		},
+		{
+			id: "PAPER-2", deposit: 50_000_00, reserve: 1_000_00,
+			holdings: []holding{
+				{"CRYPTO.ETH-USD", coin / 10 * 25, 0, coin / 10 * 50, coin / 10, 5},
+				{"EQ.MSFT", 20, 0, 40, 5, 2},
+				{"EQ.NVDA", 30, 0, 60, 10, 2},
+				{"EQ.SPY", 15, 0, 30, 5, 2},
+			},
+		},
+	}
+}
+
+// statement is the account as its book and the prices of that instant make it.
+// Every row is rounded to cents before it is summed, so that equity is exactly
+// cash and what the rows are worth.
+func (l *ledger) statement(b book, at int64) source.Account {
+	var rows []thor.Position
+	var worth, paidFor, profit, day int64 // cents
+	for i := range b.positions {
+		p, s := &b.positions[i], l.series[i]
+		if p.quantity == 0 {
+			continue
+		}
+		index := s.index(at)
+		mark := p.mark(s, index, s.price(index, at))
+		rows = append(rows, p.row(s, mark))
+		worth += mark.value
+		profit += mark.profit
+		day += mark.day
+		if s.paidFor() {
+			paidFor += mark.value
+		}
+	}
+	equity := b.cash + worth
+	balance := thor.AccountBalance{
+		AccountID:      l.id,
+		Currency:       "USD",
+		Cash:           money(b.cash),
+		Equity:         money(equity),
+		PortfolioValue: money(equity),
+		BuyingPower:    money(max(0, b.cash)),
+		Source:         name,
+		Timestamp:      instant(at),
+	}
+	if l.margin {
+		balance.BuyingPower = money(max(0, 2*equity-paidFor))
+		balance.DayTradingBuyingPower = money(max(0, 4*equity-paidFor))
+	}
+	return source.Account{
+		Balance: balance,
+		Positions: thor.Positions{
+			AccountID: l.id,
+			Positions: rows,
+			Totals:    thor.PositionTotals{MarketValue: money(worth), PnL: money(profit), DayPnL: money(day)},
+			Timestamp: instant(at),
+		},
+	}
+}
+
+// mark is what a position comes to at a price, in cents.
+type mark struct {
+	price, value, profit, day int64
+}
+
+// mark values p at the price of an instant for which [series.index] returned
+// index.
+func (p *position) mark(s *series, index int, price int64) mark {
+	// A position that was not traded in this session was carried into it whole.
+	carried, paid := p.quantity, int64(0)
+	if p.session == index {
+		carried, paid = p.carried, p.paid
+	}
+	worth := s.worth(p.quantity, price)
+	m := mark{price: price, value: worth, profit: worth - p.cost}
+	if !s.paidFor() {
+		m.value = m.profit
+	}
+	m.day = divide((p.quantity*price-carried*s.close(index-1))*s.multiplier-paid*s.unit(), s.unit())
+	return m
+}
+
+// row is p as a payload.
+func (p *position) row(s *series, m mark) thor.Position {
+	cost := money(p.cost)
+	each := s.quantity(p.quantity * s.multiplier)
+	return thor.Position{
+		Symbol:       s.symbol,
+		Display:      s.display,
+		AssetClass:   s.class(),
+		Quantity:     s.quantity(p.quantity),
+		Multiplier:   thor.NewDecimal(s.multiplier*10_000, thor.ScaleQuantity),
+		EntryPrice:   cost.Div(each, thor.ScalePrice),
+		CurrentPrice: price(m.price),
+		MarketValue:  money(m.value),
+		PnL:          money(m.profit),
+		PnLPercent:   money(m.profit*100).Div(cost.Abs(), thor.ScalePercent),
+		DayPnL:       money(m.day),
+		Currency:     "USD",
+	}
+}

@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"thor"
+	"thor/internal/source/sourcetest"
+)
+
+func TestStatement(t *testing.T) {
+	t.Parallel()
+	accounts, err := at(open).Accounts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("only the margin account has day-trading buying power", func(t *testing.T) {
+		t.Parallel()
+		if b := accounts[0].Balance; b.AccountID != "PAPER-1" || !b.DayTradingBuyingPower.Known() {
+			t.Errorf("got %+v", b)
+		}
+		if b := accounts[1].Balance; b.AccountID != "PAPER-2" || b.DayTradingBuyingPower.Known() || !b.BuyingPower.Equal(b.Cash) {
+			t.Errorf("got %+v", b)
+		}
+	})
+	t.Run("the very first statement is the deposit", func(t *testing.T) {
+		t.Parallel()
+		accounts, err := at(span.from).Accounts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []string{"100000.00", "50000.00"} {
+			if got := accounts[i].Balance.Equity.String(); got != want {
+				t.Errorf("equity of %s: got %s, want %s", accounts[i].Balance.AccountID, got, want)
+			}
+			for _, row := range accounts[i].Positions.Positions {
+				if row.PnL.Sign() != 0 || row.DayPnL.Sign() != 0 {
+					t.Errorf("%s: profit of %s and %s on the first second", row.Symbol, row.PnL, row.DayPnL)
+				}
+			}
+		}
+	})
+}
+
+// TestStatementAddsUp recomputes every row from its own fields.
+func TestStatementAddsUp(t *testing.T) {
+	t.Parallel()
+	clock := sourcetest.NewClock(open)
+	s := &Source{SourceClock: clock, Exchanges: weekdays{}}
+	rapid.Check(t, func(t *rapid.T) {
+		clock.Set(instant(second(t, "now")))
+		accounts, err := s.Accounts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range accounts {
+			b := a.Balance
+			equity, paidFor := b.Cash, thor.NewDecimal(0, 2)
+			for _, row := range a.Positions.Positions {
+				worth := row.Quantity.Mul(row.Multiplier).Mul(row.CurrentPrice)
+				if row.AssetClass == thor.AssetFuture {
+					if !row.MarketValue.Equal(row.PnL) {
+						t.Errorf("%s: market value %s, profit %s", row.Symbol, row.MarketValue, row.PnL)
+					}
+				} else {
+					if !row.MarketValue.Equal(worth.Round(2)) {
+						t.Errorf("%s: market value %s, quantity at the price is %s", row.Symbol, row.MarketValue, worth)
+					}
+					paidFor = paidFor.Add(row.MarketValue)
+				}
+				// The entry price is rounded to 4 digits, so the profit it implies is
+				// near the exact one.
+				implied := worth.Sub(row.Quantity.Mul(row.Multiplier).Mul(row.EntryPrice))
+				near := row.Quantity.Abs().Mul(row.Multiplier).Mul(thor.MustDecimal("0.00005")).Add(thor.MustDecimal("0.01"))
+				if implied.Sub(row.PnL).Abs().Cmp(near) > 0 {
+					t.Errorf("%s: profit %s, the entry price implies %s", row.Symbol, row.PnL, implied)
+				}
+				if row.PnL.Sign() != 0 && row.PnLPercent.Sign()*row.PnL.Sign() < 0 {
+					t.Errorf("%s: profit %s is %s %%", row.Symbol, row.PnL, row.PnLPercent)
+				}
+				equity = equity.Add(row.MarketValue)
+			}
+			if !b.Equity.Equal(equity) || !b.PortfolioValue.Equal(equity) {
+				t.Errorf("%s: equity %s, cash and rows come to %s", b.AccountID, b.Equity, equity)
+			}
+			if b.DayTradingBuyingPower.Known() {
+				want := equity.Add(equity).Sub(paidFor)
+				if want.Sign() < 0 {
+					want = thor.NewDecimal(0, 2)
+				}
+				if !b.BuyingPower.Equal(want) {
+					t.Errorf("%s: buying power %s, want %s", b.AccountID, b.BuyingPower, want)
+				}
+			}
+		}
+	})
+}

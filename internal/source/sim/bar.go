@@ -1,0 +1,166 @@
+package sim
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"thor"
+)
+
+// maxBars is how many bars of one symbol an answer holds at most: what a day of
+// round-the-clock trading makes.
+const maxBars = 1440
+
+const minute = 60 // seconds
+
+// bars returns the bars of all the series from since until the instant at,
+// ordered by minute and symbol. A zero since is the last session of each.
+func bars(ctx context.Context, all []*series, since time.Time, at int64) ([]thor.Bar, error) {
+	lists := make([][]thor.Bar, 0, len(all))
+	for _, s := range all {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if found := s.bars(since, at); len(found) > 0 {
+			lists = append(lists, found)
+		}
+	}
+	return merge(lists), nil
+}
+
+// merge returns the bars of all the lists, each of which is oldest first, in
+// the order of their minutes and within a minute in the order of the lists.
+func merge(lists [][]thor.Bar) []thor.Bar {
+	var count int
+	for _, list := range lists {
+		count += len(list)
+	}
+	all := make([]thor.Bar, 0, count)
+	for len(lists) > 0 {
+		next := lists[0][0].TimestampMinute
+		for _, list := range lists[1:] {
+			if at := list[0].TimestampMinute; at.Before(next) {
+				next = at
+			}
+		}
+		for i, list := range lists {
+			if list[0].TimestampMinute.Equal(next) {
+				all = append(all, list[0])
+				lists[i] = list[1:]
+			}
+		}
+		lists = slices.DeleteFunc(lists, func(list []thor.Bar) bool { return len(list) == 0 })
+	}
+	return all
+}
+
+// bars returns the newest bars of s, oldest first.
+func (s *series) bars(since time.Time, at int64) []thor.Bar {
+	var found []thor.Bar
+	index := s.index(at)
+	for i := index; i >= 0 && len(found) < maxBars; i-- {
+		on := &s.sessions[i]
+		if since.IsZero() && i < index || instant(on.end).Before(since) {
+			break
+		}
+		found = s.barsOf(found, on, since, at)
+	}
+	slices.Reverse(found)
+	return found
+}
+
+// barsOf appends the bars of one session, newest first, until there are enough.
+func (s *series) barsOf(found []thor.Bar, on *session, since time.Time, at int64) []thor.Bar {
+	last := min(at, on.end-1)
+	for start := last - last%minute; start >= on.open && len(found) < maxBars; start -= minute {
+		if instant(start).Before(since) {
+			break
+		}
+		if bar, ok := s.bar(on, start, at); ok {
+			found = append(found, bar)
+		}
+	}
+	return found
+}
+
+// bar returns the bar of the minute that begins at start, as far as it has
+// come at the instant at. There is none without a trade.
+func (s *series) bar(on *session, start, at int64) (thor.Bar, bool) {
+	pace := s.pace(on, start)
+	if pace == 0 {
+		return thor.Bar{}, false
+	}
+	var buffer [minute]int64
+	prices := buffer[:min(minute, at+1-start)]
+	on.fill(prices, start-on.open)
+
+	var volume, turnover int64
+	open, low, high, last := s.cents(prices[0]), s.cents(prices[0]), s.cents(prices[0]), int64(0)
+	for i, value := range prices {
+		last = s.cents(value)
+		low, high = min(low, last), max(high, last)
+		traded := s.traded(on, pace, start+int64(i))
+		volume += traded
+		turnover += traded * last
+	}
+	if volume == 0 {
+		return thor.Bar{}, false
+	}
+	timestamp, final := at, at >= start+minute
+	if final {
+		timestamp = start + minute
+	}
+	return thor.Bar{
+		Symbol:          s.symbol,
+		Display:         s.display,
+		Country:         s.country,
+		TimestampMinute: instant(start),
+		Open:            price(open),
+		High:            price(high),
+		Low:             price(low),
+		Close:           price(last),
+		Volume:          s.quantity(volume),
+		VWAP:            average(turnover, volume),
+		Final:           final,
+		Timestamp:       instant(timestamp),
+	}, true
+}
+
+// usual is the mean pace of a minute.
+const usual = 64
+
+// pace is how fast a minute trades; 0 is not at all. The first and the last
+// minute of a session are the fastest.
+func (s *series) pace(on *session, start int64) int64 {
+	chance := hash(on.volumes, -start)
+	pace := usual/4 + int64(chance>>40)%(usual*3/2)
+	switch {
+	case start == on.open:
+		return pace + usual*3
+	case start+minute == on.end:
+		return pace + usual*5
+	case s.quiet > 0 && chance%s.quiet == 0:
+		return 0
+	}
+	return pace
+}
+
+// traded is the volume of one second of a minute with that pace.
+func (s *series) traded(on *session, pace, second int64) int64 {
+	// 16 bits, in the mean 2^15; the lowest sixteenth of them is no trade.
+	share := int64(hash(on.volumes, second-on.open) >> 48)
+	if share < 1<<12 {
+		return 0
+	}
+	return (s.volume*pace/usual*share + 1<<14) >> 15
+}
+
+// average is turnover ÷ volume, cents to four digits of a price.
+func average(turnover, volume int64) thor.Decimal {
+	const digits = 100 // of a cent
+	return thor.NewDecimal(turnover/volume*digits+divide(turnover%volume*digits, volume), thor.ScalePrice)
+}
+
+// instant is a number of seconds since 1970 as a time.
+func instant(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
