@@ -1,0 +1,96 @@
+package heartbeat
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// Status is what is known of one job.
+type Status struct {
+	Job       string
+	Interval  time.Duration
+	Running   bool
+	Began     time.Time // of the newest run
+	Duration  time.Duration
+	Late      time.Duration // of the newest run that ended
+	Runs      int64
+	Failed    int64
+	Failures  int   // in a row, up to now
+	Overruns  int64 // how often it was due while it still ran
+	LastError string
+	FailedAt  time.Time
+}
+
+// Status returns the state of every job, in the order of the registry.
+func (b *Beat) Status() []Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.status)
+}
+
+// LateP99 is the 99th percentile of how late the newest runs of all jobs began.
+// It is false before the first.
+func (b *Beat) LateP99() (time.Duration, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.late.quantile(0.99)
+}
+
+func (b *Beat) update(index int, change func(*Status)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(&b.status[index])
+}
+
+// note keeps and logs what a run was like. A job that goes on failing is logged
+// when it begins to fail and once for every doubling after that.
+func (b *Beat) note(e *entry, r result, late time.Duration, missed int) {
+	recovered := false
+	b.update(e.index, func(s *Status) {
+		s.Running = false
+		s.Duration = r.ended.Sub(r.began)
+		s.Late = late
+		s.Runs++
+		s.Overruns += int64(missed)
+		recovered = s.Failures > 0 && r.err == nil
+		s.Failures = e.failures
+		if r.err != nil {
+			s.Failed++
+			s.LastError, s.FailedAt = r.err.Error(), r.ended
+		}
+		b.late.add(late)
+	})
+	if b.Observe != nil {
+		b.Observe(Run{Job: e.Name, Late: late, Duration: r.ended.Sub(r.began), Missed: missed, Err: r.err})
+	}
+	switch {
+	case recovered:
+		b.Logger.Info("job works again", slog.String("job", e.Name))
+	case r.err != nil && e.failures&(e.failures-1) == 0:
+		attrs := []any{slog.String("job", e.Name), slog.Int("failures", e.failures), slog.Any("error", r.err)}
+		if p, ok := r.err.(*panicError); ok { //nolint:errorlint // made by run, never wrapped
+			attrs = append(attrs, slog.String("stack", string(p.stack)))
+		}
+		b.Logger.Warn("job failed", attrs...)
+	}
+}
+
+// lateness keeps the newest samples.
+type lateness struct {
+	samples [1024]time.Duration
+	n       int // how many were added
+}
+
+func (l *lateness) add(d time.Duration) {
+	l.samples[l.n%len(l.samples)] = d
+	l.n++
+}
+
+func (l *lateness) quantile(q float64) (time.Duration, bool) {
+	if l.n == 0 {
+		return 0, false
+	}
+	sorted := slices.Sorted(slices.Values(l.samples[:min(l.n, len(l.samples))]))
+	return sorted[int(q*float64(len(sorted)-1))], true
+}
