@@ -1,0 +1,205 @@
+// Package pipeline is what lies behind [thor.Broadcaster]: it validates
+// messages, drops what says nothing new, stores the rest in one transaction,
+// and publishes what the store has numbered. Nothing else writes events of
+// features.
+//
+// It never looks at a client. While a feature's stage is off its messages are
+// stored and go no further.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"thor"
+)
+
+type appender interface {
+	Append(ctx context.Context, at time.Time, events []thor.Event) ([]thor.Event, error)
+	Latest(ctx context.Context, id thor.StreamID, w thor.Window) (thor.Version, []thor.Event, error)
+}
+
+type publisher interface {
+	Publish(ctx context.Context, events []thor.Event) error
+}
+
+// Config is what a pipeline is made of.
+type Config struct {
+	Store appender
+	Layer publisher
+	// Publishes reports whether the stage of a feature lets its events out.
+	Publishes func(feature string) bool
+	// Cadence is how often a feature speaks when nothing changes, in wall time;
+	// nil is the feature's own cadence.
+	Cadence func(thor.Feature) time.Duration
+	// Tap sees the events of every batch after they were published; it must be
+	// quick. Nil is none.
+	Tap func(events []thor.Event)
+}
+
+// Pipeline implements [thor.Broadcaster]. Make one with [New] and let it [Run].
+type Pipeline struct {
+	Config
+	requests chan *request
+	last     map[thor.StreamID]*lastWords // owned by Run
+	counts   counts
+}
+
+var _ thor.Broadcaster = (*Pipeline)(nil)
+
+// maxBatch bounds how many messages share a transaction.
+const maxBatch = 10_000
+
+// New returns a pipeline that works once it runs.
+func New(c Config) *Pipeline {
+	if c.Cadence == nil {
+		c.Cadence = func(f thor.Feature) time.Duration { return f.Cadence }
+	}
+	return &Pipeline{Config: c, requests: make(chan *request), last: map[thor.StreamID]*lastWords{}}
+}
+
+// request is one call of Broadcast on its way.
+type request struct {
+	events []thor.Event
+	done   chan error // has room for one
+}
+
+// Broadcast implements [thor.Broadcaster]. It blocks until Run has stored the
+// messages or ctx ends; messages of a call that gave up may still be stored.
+func (p *Pipeline) Broadcast(ctx context.Context, msgs ...thor.Message) error {
+	events, invalid := p.encode(msgs)
+	if len(events) == 0 {
+		return invalid
+	}
+	r := &request{events: events, done: make(chan error, 1)}
+	select {
+	case p.requests <- r:
+	case <-ctx.Done():
+		return errors.Join(invalid, fmt.Errorf("broadcast: %w", ctx.Err()))
+	}
+	select {
+	case err := <-r.done:
+		return errors.Join(invalid, err)
+	case <-ctx.Done():
+		return errors.Join(invalid, fmt.Errorf("broadcast: %w", ctx.Err()))
+	}
+}
+
+// encode turns messages into events that have no number yet.
+func (p *Pipeline) encode(msgs []thor.Message) (events []thor.Event, invalid error) {
+	events = make([]thor.Event, 0, len(msgs))
+	var errs []error
+	for _, m := range msgs {
+		p.counts.lostDigits.Add(int64(m.Lost))
+		data, err := m.Encode()
+		if err == nil {
+			_, err = thor.FeatureNamed(m.Stream.Feature())
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		events = append(events, thor.Event{Stream: m.Stream, Type: m.Type, Key: m.Key, Final: m.Final, Data: data})
+	}
+	p.counts.received.Add(int64(len(msgs)))
+	p.counts.invalid.Add(int64(len(errs)))
+	return events, errors.Join(errs...)
+}
+
+// Run stores and publishes until ctx ends. Calls that wait at the same time
+// share a transaction.
+func (p *Pipeline) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case first := <-p.requests:
+			batch, size := []*request{first}, len(first.events)
+		waiting:
+			for size < maxBatch {
+				select {
+				case r := <-p.requests:
+					batch, size = append(batch, r), size+len(r.events)
+				default:
+					break waiting
+				}
+			}
+			p.runOnce(ctx, batch)
+		}
+	}
+}
+
+// commitTimeout bounds a transaction and the publishing behind it.
+const commitTimeout = 30 * time.Second
+
+// runOnce stores and publishes one batch. What has begun is finished, also when
+// the server stops.
+func (p *Pipeline) runOnce(ctx context.Context, batch []*request) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	var events []thor.Event
+	for _, r := range batch {
+		events = append(events, r.events...)
+	}
+	err := p.commit(ctx, time.Now(), events)
+	for _, r := range batch {
+		r.done <- err
+	}
+}
+
+func (p *Pipeline) commit(ctx context.Context, now time.Time, events []thor.Event) error {
+	events, err := p.fresh(ctx, now, events)
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	stored, err := p.Store.Append(ctx, now, events)
+	if err != nil {
+		return fmt.Errorf("store %d messages: %w", len(events), err)
+	}
+	p.counts.stored.Add(int64(len(stored)))
+	out := make([]thor.Event, 0, len(stored))
+	for _, e := range stored {
+		p.last[e.Stream].put(e)
+		if p.Publishes(e.Stream.Feature()) {
+			out = append(out, e)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	if err := p.Layer.Publish(ctx, out); err != nil {
+		return fmt.Errorf("publish %d messages: %w", len(out), err)
+	}
+	p.counts.published.Add(int64(len(out)))
+	if p.Tap != nil {
+		p.Tap(out)
+	}
+	return nil
+}
+
+// Counts are how many messages came and what became of them, since the start.
+type Counts struct {
+	Received   int64
+	Invalid    int64
+	Unchanged  int64
+	Stored     int64
+	Published  int64
+	LostDigits int64 // values with more digits than the scale of their field
+}
+
+type counts struct{ received, invalid, unchanged, stored, published, lostDigits atomic.Int64 }
+
+// Counts returns the counts.
+func (p *Pipeline) Counts() Counts {
+	return Counts{
+		Received:   p.counts.received.Load(),
+		Invalid:    p.counts.invalid.Load(),
+		Unchanged:  p.counts.unchanged.Load(),
+		Stored:     p.counts.stored.Load(),
+		Published:  p.counts.published.Load(),
+		LostDigits: p.counts.lostDigits.Load(),
+	}
+}
