@@ -1,0 +1,48 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"thor"
+	"thor/internal/source"
+)
+
+// Intraday publishes one-minute bars: the forming bar of each symbol, and every
+// bar that became final since the last run.
+type Intraday struct {
+	Source source.BarSource
+
+	since time.Time // the minute to read from; zero is the whole session
+}
+
+// Name is the feature's name.
+func (*Intraday) Name() string { return "intraday" }
+
+// Every is a second.
+func (*Intraday) Every() time.Duration { return time.Second }
+
+// Execute reads the bars since the last run and publishes them.
+func (j *Intraday) Execute(ctx context.Context, out thor.Broadcaster) error {
+	bars, err := j.Source.Bars(ctx, j.since)
+	if err != nil {
+		return err
+	}
+	if err := out.Broadcast(ctx, thor.IntradayBarMessages(bars)...); err != nil {
+		return err
+	}
+	j.since = resume(j.since, bars)
+	return nil
+}
+
+// resume returns the minute the next run reads from: the oldest that was not
+// final, or else the newest, which may still be corrected.
+func resume(since time.Time, bars []thor.Bar) time.Time {
+	for _, b := range bars { // oldest first
+		if !b.Final {
+			return b.TimestampMinute
+		}
+		since = b.TimestampMinute
+	}
+	return since
+}

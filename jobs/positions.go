@@ -1,0 +1,32 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"thor"
+	"thor/internal/source"
+)
+
+// Positions publishes the positions of every account.
+type Positions struct {
+	Source source.AccountSource
+}
+
+// Name is the feature's name.
+func (*Positions) Name() string { return "positions" }
+
+// Every is a second.
+func (*Positions) Every() time.Duration { return time.Second }
+
+// Execute reads the accounts and publishes their positions. What could be read
+// goes out even when some could not.
+func (j *Positions) Execute(ctx context.Context, out thor.Broadcaster) error {
+	accounts, err := j.Source.Accounts(ctx)
+	positions := make([]thor.Positions, len(accounts))
+	for i, a := range accounts {
+		positions[i] = a.Positions
+	}
+	return errors.Join(err, out.Broadcast(ctx, thor.PositionsMessages(positions)...))
+}
