@@ -1,0 +1,87 @@
+package hub
+
+import (
+	"time"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+
+	"thor/internal/stream"
+)
+
+// Close codes of the application. docs/protocol.md says what a client does.
+const (
+	closeBadRequest         ws.StatusCode = 4400
+	closeUnauthorized       ws.StatusCode = 4401
+	closeForbidden          ws.StatusCode = 4403
+	closeUnsupportedVersion ws.StatusCode = 4406
+	closeTimeout            ws.StatusCode = 4408
+	closeStalled            ws.StatusCode = 4508
+
+	closeRestarting ws.StatusCode = 1012
+)
+
+// closeError is a reason to close a connection.
+type closeError struct {
+	code   ws.StatusCode
+	reason string
+}
+
+// maxReason is how long the reason in a close frame may be.
+const maxReason = 123
+
+// closeFrame encodes a close; the reason is cut at a rune.
+func closeFrame(code ws.StatusCode, reason string) []byte {
+	if len(reason) > maxReason {
+		cut := maxReason
+		for cut > 0 && !utf8.RuneStart(reason[cut]) {
+			cut--
+		}
+		reason = reason[:cut]
+	}
+	return stream.AppendControl(nil, ws.OpClose, ws.NewCloseFrameBody(code, reason))
+}
+
+// close begins the end of the connection: a close frame goes out behind what
+// was taken already, nothing else follows, and the transport is closed when the
+// client answers or its time is up.
+func (c *conn) close(code ws.StatusCode, reason string) {
+	if c.closing {
+		return
+	}
+	c.closing = true
+	c.deadline = time.Now().Add(closeWait)
+	c.control = append(c.control, closeFrame(code, reason)...)
+	c.subs, c.order = nil, nil
+	c.flush()
+}
+
+// answerClose echoes the client's close frame and ends the connection.
+func (c *conn) answerClose(payload []byte) {
+	if c.closing {
+		c.drop()
+		return
+	}
+	code, reason := ws.ParseCloseFrameData(payload)
+	switch {
+	case len(payload) == 1:
+		code = ws.StatusProtocolError
+	case len(payload) == 0:
+		code = ws.StatusNormalClosure
+	case ws.CheckCloseFrameData(code, reason) != nil:
+		code = ws.StatusProtocolError
+	}
+	c.close(code, "")
+	c.drop()
+}
+
+// drop closes the transport and forgets the connection.
+func (c *conn) drop() {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	c.t.Close() //nolint:errcheck,gosec // it may be gone already
+	delete(c.shard.conns, c)
+	c.hub.conns.Add(-1)
+}

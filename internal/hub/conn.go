@@ -1,0 +1,146 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"thor"
+	"thor/internal/auth"
+	"thor/internal/stream"
+)
+
+// conn is one connection. Everything in it belongs to its shard's goroutine,
+// but for id, hub and shard, which never change.
+type conn struct {
+	hub       *Hub
+	shard     *shard
+	id        string
+	t         transport
+	principal *auth.Principal // nil until it is known
+	client    string          // the name the client gave itself
+	refusal   *closeError
+
+	decoder  decoder
+	bad      int // messages in a row that could not be used
+	heard    time.Time
+	pinged   time.Time
+	deadline time.Time // for a token, or for the answer to a close
+
+	following bool      // the default: everything it may see
+	followAt  time.Time // when the default begins; zero once decided
+	subs      map[thor.StreamID]*sub
+	order     []*sub // for taking turns
+	turn      int
+	assigned  map[string]thor.DataSource
+
+	control []byte // frames that go before everything else
+	rest    []byte // what the transport did not take
+	blocked bool   // until the transport has room again
+	beat    uint64 // count of the last heartbeat that was sent
+	closing bool
+	gone    bool
+}
+
+// maxControl bounds what a client that does not read can make the server keep
+// for it.
+const maxControl = 64 << 10
+
+// open greets the client, or waits for its token.
+func (c *conn) open() {
+	now := time.Now()
+	c.heard, c.pinged = now, now
+	switch {
+	case c.refusal != nil:
+		c.close(c.refusal.code, c.refusal.reason)
+	case c.principal != nil:
+		c.hello()
+	default:
+		c.deadline = now.Add(helloWait)
+	}
+}
+
+// receive takes bytes from the client.
+func (c *conn) receive(ctx context.Context, data []byte) {
+	c.heard = time.Now()
+	fault := c.decoder.feed(data, func(f frame) bool {
+		switch f.op {
+		case ws.OpText:
+			if !c.closing {
+				c.command(ctx, f.payload)
+			}
+		case ws.OpPing:
+			c.send(stream.AppendControl(nil, ws.OpPong, f.payload))
+		case ws.OpClose:
+			c.answerClose(f.payload)
+			return false
+		default: // a pong; that it was heard is enough
+		}
+		return !c.gone
+	})
+	if fault != nil {
+		c.close(fault.code, fault.reason)
+	}
+	c.flush()
+}
+
+// send queues a frame that goes before the streams.
+func (c *conn) send(frame []byte) {
+	if c.closing {
+		return
+	}
+	if len(c.control)+len(frame) > maxControl {
+		c.close(closeStalled, "answers are not being read")
+		return
+	}
+	c.control = append(c.control, frame...)
+}
+
+// check looks at what time has brought.
+func (c *conn) check(now time.Time) {
+	switch {
+	case c.closing:
+		if now.After(c.deadline) {
+			c.drop()
+		}
+		return
+	case c.principal == nil:
+		if now.After(c.deadline) {
+			c.close(closeUnauthorized, "no token within 5 seconds")
+		}
+		return
+	case now.Sub(c.heard) > silentAfter:
+		c.close(closeTimeout, "nothing was heard for 75 seconds")
+		return
+	}
+	if expires := c.principal.Expires; !expires.IsZero() && now.After(expires) {
+		c.close(closeUnauthorized, "the token has expired")
+		return
+	}
+	if !c.followAt.IsZero() && !now.Before(c.followAt) {
+		c.follow()
+	}
+	if now.Sub(c.pinged) >= pingEvery {
+		c.pinged = now
+		c.send(stream.AppendControl(nil, ws.OpPing, nil))
+	}
+	c.flush()
+}
+
+// shutdown tells the client that the server is stopping and when to come back.
+func (c *conn) shutdown() {
+	c.send(encode("server_shutdown", nil, shutdownData{ReconnectInMS: reconnectIn().Milliseconds()}))
+	c.close(closeRestarting, "the server is restarting")
+}
+
+// ended is told by the transport.
+func (c *conn) ended(err error) {
+	if errors.Is(err, errStalled) {
+		c.hub.Logger.Info("connection stalled", slog.String("connection", c.id))
+		c.close(closeStalled, "no progress for 10 seconds")
+	}
+	c.drop()
+}

@@ -1,0 +1,206 @@
+package hub
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"thor"
+	"thor/internal/stream"
+)
+
+// sub is a stream a connection follows.
+type sub struct {
+	id      thor.StreamID
+	log     *stream.Log
+	epoch   string
+	cursor  uint64 // seq of the next entry
+	pending []byte // a snapshot or a replay that goes before the log
+}
+
+// take appends what the client has not got of one stream, about a quantum of
+// it.
+func (c *conn) take(out []byte, s *sub) []byte {
+	if len(s.pending) == 0 {
+		batch := s.log.Read(s.cursor, quantum)
+		s.cursor = batch.Next
+		s.pending = batch.Frames
+		c.hub.skipped.Add(batch.Skipped)
+	}
+	if len(s.pending) == 0 {
+		return out
+	}
+	head, tail := stream.Split(s.pending, quantum)
+	s.pending = tail
+	if len(tail) == 0 {
+		s.pending = nil
+	}
+	return append(out, head...)
+}
+
+// follow begins the default: everything the principal may see.
+func (c *conn) follow() {
+	c.following = true
+	c.followAt = time.Time{}
+	c.followVisible()
+}
+
+// followVisible attaches to what the principal may see and does not follow yet.
+func (c *conn) followVisible() {
+	for _, id := range c.hub.Logs.Visible(c.principal) {
+		if c.subs[id] == nil {
+			c.attach(id) //nolint:errcheck,gosec // it may have gone since; then there is nothing to follow
+		}
+	}
+}
+
+// attach begins to follow a stream with its snapshot.
+func (c *conn) attach(id thor.StreamID) (*sub, error) {
+	log, err := c.hub.Logs.Attach(c.principal, id)
+	if err != nil {
+		return nil, err
+	}
+	s := c.subs[id]
+	if s == nil {
+		s = &sub{id: id}
+		c.subs[id] = s
+		c.order = append(c.order, s)
+	}
+	s.begin(log)
+	return s, nil
+}
+
+// begin starts over with the snapshot of a log.
+func (s *sub) begin(log *stream.Log) {
+	snapshot := log.Snapshot()
+	s.log, s.epoch = log, snapshot.At.Epoch
+	s.pending, s.cursor = snapshot.Frames, snapshot.At.Seq+1
+}
+
+// detach stops following a stream.
+func (c *conn) detach(id thor.StreamID) {
+	if s := c.subs[id]; s != nil {
+		delete(c.subs, id)
+		c.order = slices.DeleteFunc(c.order, func(o *sub) bool { return o == s })
+	}
+}
+
+// reattach looks again at the logs after some came or went: a stream that was
+// closed ends with a reset, one that was made anew goes on, and by default new
+// ones are followed.
+func (c *conn) reattach() {
+	if c.closing || !c.greeted() {
+		return
+	}
+	for _, s := range slices.Clone(c.order) {
+		if !s.log.Ended() {
+			continue
+		}
+		log, err := c.hub.Logs.Attach(c.principal, s.id)
+		switch {
+		case err != nil:
+			c.detach(s.id)
+			c.send(encode("reset", nil, resetData{Stream: s.id, Epoch: s.epoch, Reason: "off"}))
+		case log.Version().Epoch != s.epoch:
+			s.begin(log)
+			c.send(encode("reset", nil, resetData{Stream: s.id, Epoch: s.epoch, Reason: "epoch_changed"}))
+		default:
+			s.log = log // the cursor stands; what is missing comes with a gap
+		}
+	}
+	if c.following {
+		c.followVisible()
+	}
+}
+
+// maxReplay bounds what is read from the store for one stream; who was away for
+// longer gets the snapshot.
+const maxReplay = 5000
+
+// resumption is a subscribe with resume points that are older than the logs.
+type resumption struct {
+	command command
+	events  map[thor.StreamID][]thor.Event // nil where the store no longer has them
+}
+
+// subscribe attaches to what the command asks for. Where a resume point lies
+// below what the log holds, the store is asked first, off the shard.
+func (c *conn) subscribe(ctx context.Context, cmd command) {
+	old := map[thor.StreamID]uint64{}
+	for id, from := range cmd.Resume {
+		log, err := c.hub.Logs.Attach(c.principal, id)
+		if err != nil || !slices.Contains(cmd.Streams, id) {
+			continue
+		}
+		at := log.Version()
+		if from.Epoch != at.Epoch || from.Seq > at.Seq || at.Seq-from.Seq > maxReplay {
+			continue
+		}
+		if !log.Holds(from.Seq + 1) {
+			old[id] = from.Seq
+		}
+	}
+	r := &resumption{command: cmd, events: map[thor.StreamID][]thor.Event{}}
+	if len(old) == 0 {
+		c.finishSubscribe(r)
+		return
+	}
+	c.hub.spawn(func() {
+		for id, after := range old {
+			events, err := c.hub.History.Since(ctx, id, after, maxReplay)
+			if err == nil {
+				r.events[id] = events
+			}
+		}
+		c.shard.post(event{kind: eventResumed, conn: c, resume: r})
+	})
+}
+
+// resumed goes on with a subscribe when the store has answered.
+func (c *conn) resumed(r *resumption) {
+	if c.closing {
+		return
+	}
+	c.finishSubscribe(r)
+	c.flush()
+}
+
+// finishSubscribe attaches and answers.
+func (c *conn) finishSubscribe(r *resumption) {
+	answer := subscribedData{Streams: map[thor.StreamID]subscribedStream{}}
+	for _, id := range r.command.Streams {
+		s, err := c.attach(id)
+		if err != nil {
+			c.fail(r.command.ID, err)
+			continue
+		}
+		told := subscribedStream{Epoch: s.epoch, Seq: s.cursor - 1}
+		if from, ok := r.command.Resume[id]; ok {
+			replayed, recovered := s.resume(from, r.events[id])
+			told = subscribedStream{Epoch: s.epoch, Seq: s.cursor - 1, Recovered: &recovered, Replayed: replayed}
+		}
+		answer.Streams[id] = told
+	}
+	c.send(encode("subscribed", r.command.ID, answer))
+}
+
+// resume replaces the snapshot a sub has begun with by what follows the resume
+// point, from the log or from the store. Otherwise the snapshot stands.
+func (s *sub) resume(from resumePoint, events []thor.Event) (replayed uint64, recovered bool) {
+	if from.Epoch != s.epoch {
+		return 0, false
+	}
+	if batch, ok := s.log.Replay(from.Seq + 1); ok {
+		s.pending, s.cursor = batch.Frames, batch.Next
+		return s.cursor - 1 - from.Seq, true
+	}
+	if len(events) == 0 {
+		return 0, false
+	}
+	next := events[len(events)-1].Version.Seq + 1
+	if next < s.cursor && !s.log.Holds(next) {
+		return 0, false
+	}
+	s.pending, s.cursor = stream.EncodeFrames(events), next
+	return uint64(len(events)), true
+}

@@ -1,0 +1,224 @@
+// Package hub is the WebSocket endpoint: it accepts connections, speaks the
+// protocol of docs/protocol.md with them, and sends each what lies past its
+// cursors in the logs.
+//
+// Connections belong to shards, one goroutine each. A shard never waits for a
+// client: it hands a transport as many bytes as fit and goes on. Publishing is
+// a non-blocking wake of each shard, whatever the number of connections.
+//
+// The hub does not number, store or encode events, and does not decide who may
+// see what: a stream is reached through [stream.Logs.Attach] alone.
+package hub
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"thor"
+	"thor/internal/auth"
+	"thor/internal/stream"
+)
+
+// history reads events the logs no longer hold.
+type history interface {
+	Since(ctx context.Context, id thor.StreamID, after uint64, limit int) ([]thor.Event, error)
+}
+
+// FeatureState is what hello says of a feature.
+type FeatureState struct {
+	Stage      thor.Stage      `json:"stage"`
+	DataSource thor.DataSource `json:"data_source"`
+	Rev        uint64          `json:"rev"`
+}
+
+// Source is what hello says of where the data comes from.
+type Source struct {
+	Name      string `json:"name"`
+	Simulated bool   `json:"simulated"`
+}
+
+// Config is what a hub is made of.
+type Config struct {
+	Logs    *stream.Logs
+	History history
+	Door    *auth.Door
+	// Features gives the state of every feature for a client.
+	Features func(client string) map[string]FeatureState
+	// Cadence is how often a stream speaks when nothing changes.
+	Cadence func(id thor.StreamID) time.Duration
+	Source  Source
+
+	Shards    int           // 0 is one for each processor
+	Window    time.Duration // least time between two sweeps; 0 is 10 ms, negative is none
+	Heartbeat time.Duration // announced in hello; 0 is 5 s
+	Logger    *slog.Logger  // nil discards
+}
+
+// Hub holds the connections. Make one with [New], mount it as a handler and let
+// it [Hub.Run].
+type Hub struct {
+	Config
+	shards []*shard
+	done   chan struct{} // closed when the shards have ended
+
+	mu         sync.Mutex // guards ended
+	ended      bool
+	background sync.WaitGroup // transports, and reads from the store
+
+	conns     atomic.Int64
+	accepted  atomic.Uint64
+	skipped   atomic.Uint64 // entries conflated away
+	sentBytes atomic.Uint64
+	next      atomic.Uint64 // picks the shard of a connection
+	drained   atomic.Bool   // no new connections
+	beat      atomic.Pointer[beat]
+}
+
+// beat is the newest heartbeat, encoded once for everybody.
+type beat struct {
+	count uint64
+	frame []byte
+}
+
+// New returns a hub that works once it runs.
+func New(c Config) *Hub {
+	c.Shards = cmp.Or(c.Shards, runtime.GOMAXPROCS(0))
+	c.Window = cmp.Or(c.Window, 10*time.Millisecond)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 5*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	h := &Hub{Config: c, done: make(chan struct{})}
+	for range c.Shards {
+		h.shards = append(h.shards, newShard(h))
+	}
+	return h
+}
+
+// Run serves the connections until ctx ends, then drops them. Call Drain before
+// to let them go in peace.
+func (h *Hub) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range h.shards {
+		group.Go(func() error { return s.run(ctx) })
+	}
+	err := group.Wait()
+	h.mu.Lock()
+	h.ended = true
+	h.mu.Unlock()
+	close(h.done)
+	h.background.Wait()
+	return err
+}
+
+// spawn runs fn in a goroutine that Run waits for; it is false, and nothing
+// runs, when the hub has ended.
+func (h *Hub) spawn(fn func()) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended {
+		return false
+	}
+	h.background.Go(fn)
+	return true
+}
+
+// Wake tells the shards that the logs have changed. It never blocks.
+func (h *Hub) Wake() {
+	for _, s := range h.shards {
+		select {
+		case s.wake <- struct{}{}:
+		default: // it has not looked at the last wake yet
+		}
+	}
+}
+
+// Beat sends a heartbeat to every connection. A connection that lags gets only
+// the newest.
+func (h *Hub) Beat(heartbeat thor.Heartbeat) error {
+	payload, err := heartbeat.AppendEnvelope(nil, time.Now())
+	if err != nil {
+		return err
+	}
+	h.beat.Store(&beat{count: heartbeat.HeartbeatCount, frame: stream.AppendFrame(nil, payload)})
+	h.Wake()
+	return nil
+}
+
+// Reassign makes every connection look at the stages again: one in canary is
+// told where its data comes from.
+func (h *Hub) Reassign() {
+	for _, s := range h.shards {
+		s.post(event{kind: eventReassign})
+	}
+}
+
+// Drain refuses new connections, tells those there are when to come back, and
+// closes them. It returns when all are gone or ctx ends.
+func (h *Hub) Drain(ctx context.Context) {
+	h.drained.Store(true)
+	for _, s := range h.shards {
+		s.post(event{kind: eventDrain})
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for h.conns.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.done:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Stats are counts of the hub.
+type Stats struct {
+	Connections int64
+	Accepted    uint64 // since the start
+	Skipped     uint64 // entries that were conflated away for slow readers
+	SentBytes   uint64
+}
+
+// Stats returns the counts.
+func (h *Hub) Stats() Stats {
+	return Stats{
+		Connections: h.conns.Load(),
+		Accepted:    h.accepted.Load(),
+		Skipped:     h.skipped.Load(),
+		SentBytes:   h.sentBytes.Load(),
+	}
+}
+
+// connect gives a new connection to a shard: who is there, or nil until a token
+// says so, and a refusal when it is to be closed at once. It is false when the
+// hub has ended.
+func (h *Hub) connect(p *auth.Principal, refusal *closeError, transport func(post func(event)) starter) bool {
+	c := &conn{
+		hub:       h,
+		shard:     h.shards[h.next.Add(1)%uint64(len(h.shards))],
+		id:        "c" + strconv.FormatUint(h.accepted.Add(1), 10),
+		principal: p,
+		refusal:   refusal,
+		subs:      map[thor.StreamID]*sub{},
+	}
+	t := transport(func(e event) {
+		e.conn = c
+		c.shard.post(e)
+	})
+	c.t = t
+	return c.shard.post(event{kind: eventOpen, conn: c}) && t.start(h)
+}
+
+// reconnectIn is a time within the jitter window the hub advises.
+func reconnectIn() time.Duration { return rand.N(jitter) } //nolint:gosec // not a secret

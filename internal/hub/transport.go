@@ -1,0 +1,188 @@
+package hub
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// transport is a pipe of bytes to one client. What comes from the client
+// arrives at the connection's shard as events: bytes to read, room to write
+// again, the end.
+type transport interface {
+	// TryWrite takes as many bytes as fit without waiting. When it takes fewer
+	// than all, an event says when there is room again. It does not keep b.
+	TryWrite(b []byte) (int, error)
+	// Close writes what was taken, bounded by a second, and closes the pipe.
+	Close() error
+}
+
+// starter is a transport that begins to deliver events when it is told to.
+type starter interface {
+	transport
+	start(h *Hub) bool
+}
+
+const (
+	sendBuffer = 32 << 10 // bytes a transport takes beyond the kernel
+	readBuffer = 2 << 10
+	stallAfter = 10 * time.Second // without a byte of progress a write has stalled
+	lingerTime = time.Second
+)
+
+var errStalled = errors.New("no progress")
+
+// sendBuffers are lent to transports while they have something to write.
+var sendBuffers = sync.Pool{New: func() any { return new([sendBuffer]byte) }}
+
+// netTransport is a transport over a [net.Conn], with a goroutine that reads
+// and one that writes.
+type netTransport struct {
+	conn     net.Conn
+	leftover []byte      // read from conn before
+	post     func(event) // to the shard
+
+	mu      sync.Mutex // guards what follows
+	buffer  *[sendBuffer]byte
+	taken   int  // bytes in buffer
+	short   bool // a TryWrite took fewer than all
+	closing bool
+	failed  bool
+	wake    chan struct{}
+}
+
+var _ starter = (*netTransport)(nil)
+
+func newNetTransport(conn net.Conn, leftover []byte, post func(event)) *netTransport {
+	return &netTransport{conn: conn, leftover: leftover, post: post, wake: make(chan struct{}, 1)}
+}
+
+// start runs the two goroutines. They end after Close, or when the peer is gone.
+func (t *netTransport) start(h *Hub) bool { return h.spawn(t.write) && h.spawn(t.read) }
+
+// TryWrite implements transport.
+func (t *netTransport) TryWrite(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failed || t.closing {
+		return 0, net.ErrClosed
+	}
+	if t.buffer == nil {
+		t.buffer, _ = sendBuffers.Get().(*[sendBuffer]byte)
+	}
+	n := copy(t.buffer[t.taken:], b)
+	t.taken += n
+	t.short = n < len(b)
+	t.signal()
+	return n, nil
+}
+
+// Close implements transport.
+func (t *netTransport) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closing {
+		t.closing = true
+		t.signal()
+	}
+	return t.conn.SetDeadline(time.Now().Add(lingerTime))
+}
+
+func (t *netTransport) signal() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// read hands what arrives to the shard.
+func (t *netTransport) read() {
+	if len(t.leftover) > 0 {
+		t.post(event{kind: eventReadable, data: t.leftover})
+	}
+	buffer := make([]byte, readBuffer)
+	for {
+		n, err := t.conn.Read(buffer)
+		if n > 0 {
+			t.post(event{kind: eventReadable, data: append([]byte(nil), buffer[:n]...)})
+		}
+		if err != nil {
+			t.fail(err)
+			return
+		}
+	}
+}
+
+// write empties the buffer whenever something is in it.
+func (t *netTransport) write() {
+	defer t.conn.Close() //nolint:errcheck // the peer is told by the close
+	for range t.wake {
+		for {
+			t.mu.Lock()
+			buffer, n := t.buffer, t.taken
+			t.buffer, t.taken = nil, 0
+			short, closing, failed := t.short, t.closing, t.failed
+			t.short = false
+			t.mu.Unlock()
+			if n > 0 && !failed {
+				if err := t.writeAll(buffer[:n], closing); err != nil {
+					t.fail(err)
+					failed = true
+				}
+			}
+			if buffer != nil {
+				sendBuffers.Put(buffer)
+			}
+			if failed || n == 0 && closing {
+				return
+			}
+			if short {
+				t.post(event{kind: eventWritable})
+			}
+			if n == 0 {
+				break
+			}
+		}
+	}
+}
+
+// writeAll writes b. As long as some bytes leave within the time for a stall it
+// goes on.
+func (t *netTransport) writeAll(b []byte, closing bool) error {
+	for len(b) > 0 {
+		if !closing {
+			if err := t.conn.SetWriteDeadline(time.Now().Add(stallAfter)); err != nil {
+				return err
+			}
+		}
+		n, err := t.conn.Write(b)
+		b = b[n:]
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded) && n > 0 && !closing:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return errStalled
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// fail ends the transport and tells the shard, once.
+func (t *netTransport) fail(err error) {
+	t.mu.Lock()
+	first := !t.failed
+	t.failed = true
+	t.signal()
+	t.mu.Unlock()
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		err = io.EOF
+	}
+	if first {
+		t.post(event{kind: eventClosed, err: err})
+	}
+}
