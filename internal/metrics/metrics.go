@@ -1,0 +1,109 @@
+// Package metrics holds every metric of the server under the name Prometheus
+// sees. It counts what it is told and decides nothing. No symbol, account or
+// client is ever a label.
+package metrics
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics are the metrics of one server. Make them with [New].
+type Metrics struct {
+	registry *prometheus.Registry
+
+	// Jobs.
+	JobRuns     *prometheus.CounterVec   // job, result
+	JobLate     *prometheus.HistogramVec // job
+	JobDuration *prometheus.HistogramVec // job
+	JobOverruns *prometheus.CounterVec   // job
+
+	// Features.
+	FeedEvents   *prometheus.CounterVec // feature
+	FeedAge      *prometheus.GaugeVec   // feature
+	RESTRequests *prometheus.CounterVec // feature, consumer
+
+	// Cutover.
+	Stage       *prometheus.GaugeVec   // feature, stage: 1 for the one it is in
+	Revision    *prometheus.GaugeVec   // feature
+	Transitions *prometheus.CounterVec // feature, from, to, action
+}
+
+// lateBuckets and durationBuckets are in seconds.
+var (
+	lateBuckets     = []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, 1, 5}
+	durationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+)
+
+// New returns the metrics of a server of that version.
+func New(version, build string) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	}
+	m := &Metrics{
+		registry:     prometheus.NewRegistry(),
+		JobRuns:      counter("job_runs_total", "Runs of a job that ended, by result: ok or failed.", "job", "result"),
+		JobLate:      histogram("job_late_seconds", "How long after it was due a run began.", lateBuckets, "job"),
+		JobDuration:  histogram("job_duration_seconds", "How long a run took.", durationBuckets, "job"),
+		JobOverruns:  counter("job_overruns_total", "How often a job was due while it still ran.", "job"),
+		FeedEvents:   counter("feed_events_total", "Events published.", "feature"),
+		FeedAge:      gauge("feed_age_seconds", "Time since the newest event, by this server's clock.", "feature"),
+		RESTRequests: counter("rest_requests_total", "Answers of a feature's REST endpoint.", "feature", "consumer"),
+		Stage:        gauge("cutover_stage", "1 for the stage a feature is in.", "feature", "stage"),
+		Revision:     gauge("cutover_revision", "Revision of a feature's stage.", "feature"),
+		Transitions:  counter("cutover_transitions_total", "Transitions since the start.", "feature", "from", "to", "action"),
+	}
+	info := gauge("thor_info", "1; the labels say which build runs.", "version", "build")
+	info.WithLabelValues(version, build).Set(1)
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info,
+		m.JobRuns, m.JobLate, m.JobDuration, m.JobOverruns,
+		m.FeedEvents, m.FeedAge, m.RESTRequests,
+		m.Stage, m.Revision, m.Transitions,
+	)
+	return m
+}
+
+// Counter adds a counter whose value is asked for when somebody looks.
+func (m *Metrics) Counter(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+}
+
+// Gauge adds a gauge whose value is asked for when somebody looks.
+func (m *Metrics) Gauge(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
+// ObserveRun counts one run of a job.
+func (m *Metrics) ObserveRun(job string, late, duration time.Duration, missed int, err error) {
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	m.JobRuns.WithLabelValues(job, result).Inc()
+	m.JobLate.WithLabelValues(job).Observe(late.Seconds())
+	m.JobDuration.WithLabelValues(job).Observe(duration.Seconds())
+	m.JobOverruns.WithLabelValues(job).Add(float64(missed))
+}
+
+// Handler serves the metrics. Before is called first, to bring gauges up to
+// date; nil is nothing.
+func (m *Metrics) Handler(before func()) http.Handler {
+	handler := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if before != nil {
+			before()
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
