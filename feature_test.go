@@ -96,7 +96,7 @@ func TestFeatures(t *testing.T) {
 			})
 			t.Run("nothing set is invalid, and every fault is named", func(t *testing.T) {
 				t.Parallel()
-				empty, ok := reflect.New(reflect.TypeOf(f.Sample.Data)).Elem().Interface().(thor.Payload)
+				empty, ok := reflect.TypeAssert[thor.Payload](reflect.New(reflect.TypeOf(f.Sample.Data)).Elem())
 				if !ok {
 					t.Fatal("not a payload")
 				}
@@ -131,7 +131,7 @@ func withTimestamp(m thor.Message, at time.Time) thor.Message {
 	data := reflect.New(reflect.TypeOf(m.Data)).Elem()
 	data.Set(reflect.ValueOf(m.Data))
 	data.FieldByName("Timestamp").Set(reflect.ValueOf(at))
-	m.Data, _ = data.Interface().(thor.Payload)
+	m.Data, _ = reflect.TypeAssert[thor.Payload](data)
 	return m
 }
 
@@ -258,8 +258,10 @@ func TestStreamIDs(t *testing.T) {
 func TestPositionTotalsAreSumsOfRoundedRows(t *testing.T) {
 	t.Parallel()
 	row := func(symbol, value string) thor.Position {
-		p := thor.Position{Symbol: symbol, Display: symbol, AssetClass: thor.AssetClassOf(symbol), Currency: "USD",
-			Quantity: thor.MustDecimal("1"), Multiplier: thor.MustDecimal("1")}
+		p := thor.Position{
+			Symbol: symbol, Display: symbol, AssetClass: thor.AssetClassOf(symbol), Currency: "USD",
+			Quantity: thor.MustDecimal("1"), Multiplier: thor.MustDecimal("1"),
+		}
 		if value != "" {
 			p.MarketValue, p.PnL = thor.MustDecimal(value), thor.MustDecimal("1")
 		}

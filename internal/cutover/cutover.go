@@ -33,9 +33,9 @@ type publisher interface {
 type Config struct {
 	Store stages
 	Layer publisher
-	// Changed is called after every transition, with the feature's new stage,
-	// before the cutover event is published; nil is nobody.
-	Changed func(ctx context.Context, s thor.FeatureStage) error
+	// Changed is called after every transition, before its event is published;
+	// nil is nobody.
+	Changed func(ctx context.Context, t thor.Transition) error
 	Build   string // of this binary, for the audit
 	// Overrides are WS_FEATURE_…: false takes a feature back to shadow, true
 	// makes it live in an empty store.
@@ -233,7 +233,7 @@ func (k *Controller) move(ctx context.Context, t thor.Transition) (thor.Transiti
 	k.states[t.Feature] = t.Stage()
 	k.mu.Unlock()
 	if k.Changed != nil {
-		if err := k.Changed(ctx, t.Stage()); err != nil {
+		if err := k.Changed(ctx, t); err != nil {
 			return t, err
 		}
 	}

@@ -300,8 +300,8 @@ func TestChangedComesBeforeTheEvent(t *testing.T) {
 	}
 	l := &layer{}
 	var order []string
-	k, _, err := Open(t.Context(), Config{Store: s, Layer: l, Changed: func(_ context.Context, f thor.FeatureStage) error {
-		order = append(order, fmt.Sprintf("%s %s after %d events", f.Feature, f.Stage, len(l.events)))
+	k, _, err := Open(t.Context(), Config{Store: s, Layer: l, Changed: func(_ context.Context, t thor.Transition) error {
+		order = append(order, fmt.Sprintf("%s %s after %d events", t.Feature, t.To, len(l.events)))
 		return nil
 	}})
 	if err != nil {

@@ -128,7 +128,7 @@ func (t *netTransport) write() {
 			t.short = false
 			t.mu.Unlock()
 			if n > 0 && !failed {
-				if err := t.writeAll(buffer[:n], closing); err != nil {
+				if err := t.writeAll(buffer[:n]); err != nil {
 					t.fail(err)
 					failed = true
 				}
@@ -150,13 +150,12 @@ func (t *netTransport) write() {
 }
 
 // writeAll writes b. As long as some bytes leave within the time for a stall it
-// goes on.
-func (t *netTransport) writeAll(b []byte, closing bool) error {
+// goes on; once the transport is closing, Close has set the last deadline.
+func (t *netTransport) writeAll(b []byte) error {
 	for len(b) > 0 {
-		if !closing {
-			if err := t.conn.SetWriteDeadline(time.Now().Add(stallAfter)); err != nil {
-				return err
-			}
+		closing, err := t.extend()
+		if err != nil {
+			return err
 		}
 		n, err := t.conn.Write(b)
 		b = b[n:]
@@ -170,6 +169,16 @@ func (t *netTransport) writeAll(b []byte, closing bool) error {
 		}
 	}
 	return nil
+}
+
+// extend gives the next write its time, unless the transport is closing.
+func (t *netTransport) extend() (closing bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closing {
+		return true, nil
+	}
+	return false, t.conn.SetWriteDeadline(time.Now().Add(stallAfter))
 }
 
 // fail ends the transport and tells the shard, once.

@@ -82,7 +82,7 @@ func acquire(dir string) (*flock.Flock, error) {
 			WithHint("Stop it, or choose another directory with --data.")
 	}
 	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
-		return nil, errors.Join(explain(fmt.Errorf("write %s: %w", path, err), dir), lock.Unlock())
+		return nil, errors.Join(explain(err, dir), lock.Unlock())
 	}
 	return lock, nil
 }
@@ -205,7 +205,7 @@ func explain(err error, dir string) error {
 	switch {
 	case code == sqlite3.SQLITE_FULL || isFull(err):
 		return thor.Errorf(thor.EUNAVAILABLE, "the disk of %s is full: %w", dir, err).
-			WithHint("Free some space; what was stored is safe, and the server goes on by itself.")
+			WithHint("Free some space: what was stored is safe, and a running server goes on by itself. --data chooses another directory.")
 	case code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB:
 		return damaged(filepath.Join(dir, fileName), err)
 	case code == sqlite3.SQLITE_READONLY || errors.Is(err, os.ErrPermission) || isReadOnly(err):
