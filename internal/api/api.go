@@ -1,0 +1,162 @@
+// Package api is REST: the features, their stages, status and health. It
+// answers with the bytes the store keeps, the same that go out over WebSocket,
+// and with RFC 9457 problems where it cannot.
+//
+// It decides nothing: stages move in the cutover package, and who may ask for
+// what is the door's and the principal's affair.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"thor"
+	"thor/internal/auth"
+	"thor/internal/cutover"
+)
+
+// reader is what the answers are read from.
+type reader interface {
+	Latest(ctx context.Context, id thor.StreamID, w thor.Window) (thor.Version, []thor.Event, error)
+	Streams(ctx context.Context) ([]thor.StreamID, error)
+}
+
+// controller moves the stages.
+type controller interface {
+	Stage(feature string) (thor.FeatureStage, error)
+	Promote(ctx context.Context, p cutover.Promotion) (thor.Transition, error)
+	Rollback(ctx context.Context, feature string, to thor.Stage, actor, reason string) (thor.Transition, bool, error)
+	History(ctx context.Context, feature string, limit int) ([]thor.Transition, error)
+	DataSource(feature, client string) thor.DataSource
+}
+
+// Config is what the API is made of.
+type Config struct {
+	Version string
+	Store   reader
+	Stages  controller
+	Door    *auth.Door
+	// Status is what /api/status answers.
+	Status func(ctx context.Context) Status
+	// Oldest gives the oldest key of a stream that belongs to the current
+	// session, whose newest key is given.
+	Oldest func(id thor.StreamID, newest string) string
+	// Checks are what readiness looks at.
+	Checks []Check
+	// Served sees every answer of a feature; nil is nobody.
+	Served func(feature, consumer string)
+	// Mount are further handlers by pattern of [http.ServeMux]: the WebSocket,
+	// the page, the metrics.
+	Mount  map[string]http.Handler
+	Logger *slog.Logger // nil discards
+}
+
+// API holds the routes.
+type API struct {
+	Config
+	huma huma.API
+	mux  *http.ServeMux
+}
+
+// New returns the handler of everything the server serves.
+func New(c Config) *API {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &API{Config: c, mux: http.NewServeMux()}
+	a.huma = humago.New(a.mux, describe(c.Version))
+	for _, f := range thor.Features {
+		a.registerFeature(f)
+	}
+	a.registerStages()
+	a.registerOwned()
+	a.registerStatus()
+	a.registerHealth()
+	for pattern, handler := range c.Mount {
+		a.mux.Handle(pattern, handler)
+	}
+	return a
+}
+
+// describe is the head of the OpenAPI document. Pages that load their script
+// from elsewhere are off, as is what would add to the bodies.
+func describe(version string) huma.Config {
+	useProblems()
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	registry.RegisterTypeAlias(reflect.TypeFor[thor.Decimal](), reflect.TypeFor[decimalSchema]())
+	registry.RegisterTypeAlias(reflect.TypeFor[thor.Stage](), reflect.TypeFor[stageSchema]())
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title:       "thor",
+				Version:     version,
+				Description: "Trading data over REST. The same data, byte for byte, is pushed over the WebSocket at /ws/.",
+			},
+			Components: &huma.Components{Schemas: registry},
+		},
+		OpenAPIPath:   "/api/openapi",
+		Formats:       map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},
+		DefaultFormat: "application/json",
+	}
+}
+
+var jsonFormat = huma.Format{
+	Marshal: func(w io.Writer, v any) error {
+		data, err := json.Marshal(v)
+		if err == nil {
+			_, err = w.Write(data)
+		}
+		return err
+	},
+	Unmarshal: json.Unmarshal,
+}
+
+// decimalSchema describes [thor.Decimal].
+type decimalSchema struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (decimalSchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeNumber, Nullable: true, Description: "An exact decimal with a fixed number of digits; null is unknown."}
+}
+
+// stageSchema describes [thor.Stage].
+type stageSchema struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (stageSchema) Schema(huma.Registry) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString}
+	for _, stage := range thor.Stages() {
+		s.Enum = append(s.Enum, stage.String())
+	}
+	return s
+}
+
+// OpenAPI returns the description of the API as JSON.
+func (a *API) OpenAPI() ([]byte, error) { return json.MarshalIndent(a.huma.OpenAPI(), "", "  ") }
+
+// Check is one thing readiness depends on.
+type Check struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// useProblems makes huma speak in our problems. The library has one variable
+// for a whole process.
+var useProblems = sync.OnceFunc(func() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return newProblem(status, message, errs...)
+	}
+})
+
+// checkTimeout bounds one look at the parts of the server.
+const checkTimeout = 2 * time.Second

@@ -1,0 +1,144 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"thor"
+	"thor/internal/auth"
+)
+
+// ServeHTTP serves a request: paths with and without a slash at the end, CORS
+// for pages that may ask, a principal for what is behind /api, and a problem
+// for what does not exist.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer a.recover(w, r)
+	r = trimSlash(r)
+	if !a.cors(w, r) {
+		return
+	}
+	handler, pattern := a.mux.Handler(r)
+	if pattern == "" {
+		a.refuse(w, r, handler)
+		return
+	}
+	if guarded(r.URL.Path) {
+		p, err := a.Door.Authenticate(r)
+		if err != nil {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			writeProblem(w, err)
+			return
+		}
+		r = r.WithContext(context.WithValue(r.Context(), principalKey{}, p)) //nolint:contextcheck // it is the request's own
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// recover keeps a fault of one request from the others.
+func (a *API) recover(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler { //nolint:errorlint // a sentinel of net/http
+		panic(p)
+	}
+	a.Logger.ErrorContext(r.Context(), "request failed",
+		slog.String("path", r.URL.Path), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+	writeProblem(w, thor.Errorf(thor.EINTERNAL, "panic"))
+}
+
+// trimSlash takes the slash off the end of a path of the API. The WebSocket has
+// its path both ways.
+func trimSlash(r *http.Request) *http.Request {
+	path := r.URL.Path
+	if !strings.HasPrefix(path, "/api/") || !strings.HasSuffix(path, "/") {
+		return r
+	}
+	trimmed := r.Clone(r.Context())
+	trimmed.URL.Path = strings.TrimRight(path, "/")
+	trimmed.URL.RawPath = ""
+	return trimmed
+}
+
+// guarded reports whether a path is for principals only. The page and health
+// are for everybody: they show no data.
+func guarded(path string) bool {
+	return strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/api/openapi") || path == "/metrics"
+}
+
+// refuse answers for a path or method nobody serves. The mux knows which it is.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, handler http.Handler) {
+	answer := refusal{header: http.Header{}}
+	handler.ServeHTTP(&answer, r)
+	if answer.status == http.StatusMethodNotAllowed {
+		allow := answer.header.Get("Allow")
+		w.Header().Set("Allow", allow)
+		writeProblem(w, thor.Errorf(thor.EMETHOD, "%s does not take %s", r.URL.Path, r.Method).WithHint("It takes %s.", allow))
+		return
+	}
+	writeProblem(w, thor.Errorf(thor.ENOTFOUND, "there is nothing at %.200s", r.URL.Path).
+		WithHint("/api/openapi.json lists the paths."))
+}
+
+// refusal takes the mux's own answer apart.
+type refusal struct {
+	header http.Header
+	status int
+}
+
+func (r *refusal) Header() http.Header         { return r.header }
+func (r *refusal) WriteHeader(status int)      { r.status = status }
+func (r *refusal) Write(b []byte) (int, error) { return len(b), nil }
+
+// exposed are the headers a page of another origin may read.
+const exposed = "ETag, Age, Cutover, Deprecation, Link, Sunset"
+
+// cors lets pages of allowed origins ask. It is false when the request has been
+// answered.
+func (a *API) cors(w http.ResponseWriter, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || !guarded(r.URL.Path) {
+		return true
+	}
+	w.Header().Add("Vary", "Origin")
+	if !a.Door.AllowsOrigin(r) {
+		writeProblem(w, thor.Errorf(thor.EFORBIDDEN, "pages of %.200s may not ask this server", origin).
+			WithHint("Allow them with --allow-origin."))
+		return false
+	}
+	w.Header().Set("Access-Control-Allow-Origin", origin)
+	w.Header().Set("Access-Control-Expose-Headers", exposed)
+	if r.Method != http.MethodOptions {
+		return true
+	}
+	w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
+	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, Thor-Client")
+	w.Header().Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return false
+}
+
+type principalKey struct{}
+
+// principalOf is who sent a request behind /api.
+func principalOf(ctx context.Context) auth.Principal {
+	p, ok := ctx.Value(principalKey{}).(auth.Principal)
+	if !ok {
+		panic(fmt.Sprintf("api: no principal in %v", ctx)) // ServeHTTP puts one there
+	}
+	return p
+}
+
+// requireOperator lets only those pass who may move stages.
+func requireOperator(ctx context.Context) (auth.Principal, error) {
+	p := principalOf(ctx)
+	if !p.May(auth.Operator) {
+		return p, thor.Errorf(thor.EFORBIDDEN, "this needs the role operator").WithHint("Ask for a token with that role.")
+	}
+	return p, nil
+}

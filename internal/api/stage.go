@@ -1,0 +1,194 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"thor"
+	"thor/internal/cutover"
+)
+
+// FeatureState is where a feature stands and what comes next.
+type FeatureState struct {
+	thor.FeatureStage
+	DataSource thor.DataSource `json:"data_source" doc:"what this client renders"`
+	Next       string          `json:"next,omitempty" doc:"the next stage"`
+	Gate       string          `json:"gate" doc:"what stands before the next stage"`
+}
+
+type (
+	featuresOutput struct {
+		Body struct {
+			Features []FeatureState `json:"features"`
+		}
+	}
+	featureStateOutput struct {
+		ETag string `header:"ETag" doc:"The revision, for If-Match of promote."`
+		Body FeatureState
+	}
+	featureStateInput struct {
+		Feature string `path:"feature" example:"account_balance"`
+		Client  string `header:"Thor-Client"`
+	}
+	clientHeader struct {
+		Client string `header:"Thor-Client"`
+	}
+	transitionOutput struct {
+		ETag string `header:"ETag"`
+		Body transitionBody
+	}
+	transitionBody struct {
+		thor.Transition
+		Changed bool `json:"changed"`
+	}
+	promoteInput struct {
+		Feature string `path:"feature" example:"account_balance"`
+		IfMatch string `header:"If-Match" doc:"The revision the decision is based on, in quotes."`
+		Body    *struct {
+			Reason string `json:"reason,omitempty" maxLength:"500"`
+			To     string `json:"to,omitempty" doc:"The stage; without it the next one."`
+			Weight int    `json:"weight,omitempty" doc:"Of canary, in percent: 1, 5, 25 or 50."`
+		}
+	}
+	rollbackInput struct {
+		Feature string `path:"feature" example:"account_balance"`
+		Body    *struct {
+			Reason string `json:"reason,omitempty" maxLength:"500"`
+			To     string `json:"to,omitempty" doc:"Any earlier stage; without it shadow."`
+		}
+	}
+	historyInput struct {
+		Feature string `path:"feature" example:"account_balance"`
+		Limit   int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	}
+	historyOutput struct {
+		Body struct {
+			History []thor.Transition `json:"history" doc:"newest first"`
+		}
+	}
+)
+
+// registerStages adds what reads and moves the stages.
+func (a *API) registerStages() {
+	tags := []string{"cutover"}
+	register(a, huma.Operation{
+		OperationID: "list-features", Method: http.MethodGet, Path: "/api/features",
+		Summary: "Where every feature stands", Tags: tags, Errors: []int{401},
+	}, func(ctx context.Context, in *clientHeader) (*featuresOutput, error) {
+		out := &featuresOutput{}
+		for _, f := range thor.Features {
+			state, err := a.state(ctx, f.Name, in.Client)
+			if err != nil {
+				return nil, err
+			}
+			out.Body.Features = append(out.Body.Features, state)
+		}
+		return out, nil
+	})
+	register(a, huma.Operation{
+		OperationID: "get-feature", Method: http.MethodGet, Path: "/api/features/{feature}",
+		Summary: "Where a feature stands", Tags: tags, Errors: []int{401, 404},
+	}, func(ctx context.Context, in *featureStateInput) (*featureStateOutput, error) {
+		state, err := a.state(ctx, in.Feature, in.Client)
+		return &featureStateOutput{ETag: revTag(state.Rev), Body: state}, err
+	})
+	register(a, huma.Operation{
+		OperationID: "promote-feature", Method: http.MethodPost, Path: "/api/features/{feature}/promote",
+		Summary: "Move a feature one step forward", Tags: tags, Errors: []int{401, 403, 404, 409, 412, 422, 428},
+	}, a.promote)
+	register(a, huma.Operation{
+		OperationID: "rollback-feature", Method: http.MethodPost, Path: "/api/features/{feature}/rollback",
+		Summary: "Move a feature back, any distance", Tags: tags, Errors: []int{401, 403, 404, 422},
+	}, a.rollback)
+	register(a, huma.Operation{
+		OperationID: "get-feature-history", Method: http.MethodGet, Path: "/api/features/{feature}/history",
+		Summary: "The transitions of a feature", Tags: tags, Errors: []int{401, 404},
+	}, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
+		history, err := a.Stages.History(ctx, in.Feature, in.Limit)
+		out := &historyOutput{}
+		out.Body.History = append([]thor.Transition{}, history...)
+		return out, err
+	})
+}
+
+// state is where a feature stands, for the caller.
+func (a *API) state(ctx context.Context, feature, client string) (FeatureState, error) {
+	stage, err := a.Stages.Stage(feature)
+	if err != nil {
+		return FeatureState{}, err
+	}
+	if client == "" {
+		client = principalOf(ctx).Identity()
+	}
+	s := FeatureState{FeatureStage: stage, DataSource: a.Stages.DataSource(feature, client), Gate: cutover.NoGate}
+	if stage.Stage < thor.StageComplete {
+		s.Next = (stage.Stage + 1).String()
+	}
+	return s, nil
+}
+
+func revTag(rev uint64) string { return `"` + strconv.FormatUint(rev, 10) + `"` }
+
+func (a *API) promote(ctx context.Context, in *promoteInput) (*transitionOutput, error) {
+	p, err := requireOperator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rev, err := parseRev(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	promotion := cutover.Promotion{Feature: in.Feature, Rev: rev, Any: true, Actor: p.Subject}
+	if in.Body != nil {
+		promotion.Reason, promotion.Weight = in.Body.Reason, in.Body.Weight
+		if in.Body.To != "" {
+			promotion.Any = false
+			if promotion.To, err = thor.ParseStage(in.Body.To); err != nil {
+				return nil, err
+			}
+		}
+	}
+	step, err := a.Stages.Promote(ctx, promotion)
+	if err != nil {
+		return nil, err
+	}
+	return &transitionOutput{ETag: revTag(step.Rev), Body: transitionBody{step, true}}, nil
+}
+
+// parseRev reads the revision a promotion is based on.
+func parseRev(ifMatch string) (uint64, error) {
+	const hint = `GET /api/features/{feature} has the revision; send it as If-Match: "12".`
+	if ifMatch == "" {
+		return 0, thor.Errorf(thor.EPRECONDITION, "a promotion must say which revision it is based on").WithHint(hint)
+	}
+	rev, err := strconv.ParseUint(strings.Trim(ifMatch, `"`), 10, 64)
+	if err != nil {
+		return 0, thor.Errorf(thor.EINVALID, "If-Match %.64q is not a revision", ifMatch).WithHint(hint)
+	}
+	return rev, nil
+}
+
+func (a *API) rollback(ctx context.Context, in *rollbackInput) (*transitionOutput, error) {
+	p, err := requireOperator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	to, reason := thor.StageShadow, ""
+	if in.Body != nil {
+		reason = in.Body.Reason
+		if in.Body.To != "" {
+			if to, err = thor.ParseStage(in.Body.To); err != nil {
+				return nil, err
+			}
+		}
+	}
+	step, changed, err := a.Stages.Rollback(ctx, in.Feature, to, p.Subject, reason)
+	if err != nil {
+		return nil, err
+	}
+	return &transitionOutput{ETag: revTag(step.Rev), Body: transitionBody{step, changed}}, nil
+}

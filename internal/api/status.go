@@ -1,0 +1,136 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"thor"
+)
+
+// Status is the state of the server: all that `thor status` prints.
+type Status struct {
+	Version   string          `json:"version"`
+	Build     string          `json:"build"`
+	Started   time.Time       `json:"started"`
+	UptimeMS  int64           `json:"uptime_ms"`
+	Source    SourceStatus    `json:"source"`
+	Channel   string          `json:"channel"`
+	Data      string          `json:"data" doc:"the data directory"`
+	Clients   int64           `json:"clients" doc:"WebSocket connections"`
+	Heartbeat HeartbeatStatus `json:"heartbeat"`
+	Features  []FeatureStatus `json:"features"`
+	Jobs      []JobStatus     `json:"jobs"`
+	Pipeline  PipelineStatus  `json:"pipeline"`
+}
+
+// SourceStatus is where the data comes from.
+type SourceStatus struct {
+	Name      string    `json:"name"`
+	Simulated bool      `json:"simulated"`
+	Virtual   bool      `json:"virtual" doc:"its clock is not the wall clock"`
+	Speed     float64   `json:"speed"`
+	Time      time.Time `json:"time"`
+}
+
+// HeartbeatStatus is how punctual the jobs are.
+type HeartbeatStatus struct {
+	IntervalMS int64    `json:"interval_ms"`
+	LateP99MS  *float64 `json:"late_p99_ms" doc:"how late jobs began, 99th percentile of the newest runs"`
+}
+
+// FeatureStatus is one line of the table.
+type FeatureStatus struct {
+	Feature           string     `json:"feature"`
+	Stage             thor.Stage `json:"stage"`
+	Weight            int        `json:"weight"`
+	Rev               uint64     `json:"rev"`
+	DataSource        string     `json:"data_source" doc:"as people read it: REST (Shadow)"`
+	LastMS            *int64     `json:"last_ms" doc:"since the newest event; null before the first"`
+	MessagesPerMinute int64      `json:"messages_per_minute"`
+	RESTPerMinute     int64      `json:"rest_per_minute"`
+}
+
+// JobStatus is the state of one job.
+type JobStatus struct {
+	Job        string  `json:"job"`
+	IntervalMS int64   `json:"interval_ms"`
+	Running    bool    `json:"running"`
+	Runs       int64   `json:"runs"`
+	Failed     int64   `json:"failed"`
+	Failures   int     `json:"failures" doc:"in a row, up to now"`
+	Overruns   int64   `json:"overruns" doc:"how often it was due while it still ran"`
+	LateMS     float64 `json:"late_ms"`
+	DurationMS float64 `json:"duration_ms"`
+	LastError  string  `json:"last_error,omitempty"`
+	FailedAt   *string `json:"failed_at,omitempty"`
+}
+
+// PipelineStatus counts messages since the start.
+type PipelineStatus struct {
+	Received   int64 `json:"received"`
+	Invalid    int64 `json:"invalid"`
+	Unchanged  int64 `json:"unchanged"`
+	Stored     int64 `json:"stored"`
+	Published  int64 `json:"published"`
+	LostDigits int64 `json:"lost_digits" doc:"values with more digits than the scale of their field"`
+}
+
+func (a *API) registerStatus() {
+	register(a, huma.Operation{
+		OperationID: "get-status", Method: http.MethodGet, Path: "/api/status",
+		Summary: "The state of the server", Tags: []string{"operation"}, Errors: []int{401},
+	}, func(ctx context.Context, _ *struct{}) (*struct{ Body Status }, error) {
+		return &struct{ Body Status }{a.Status(ctx)}, nil
+	})
+}
+
+// Health is the answer of /healthz and /readyz.
+type Health struct {
+	OK     bool              `json:"ok"`
+	Checks map[string]string `json:"checks,omitempty" doc:"ok, or what is wrong"`
+}
+
+// registerHealth adds /healthz, which says that the process answers, and
+// /readyz, which says whether its parts work.
+func (a *API) registerHealth() {
+	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, Health{OK: true})
+	})
+	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		h := a.ready(r.Context())
+		status := http.StatusOK
+		if !h.OK {
+			status = http.StatusServiceUnavailable
+		}
+		writeJSON(w, status, h)
+	})
+}
+
+func (a *API) ready(ctx context.Context) Health {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	h := Health{OK: true, Checks: map[string]string{}}
+	for _, check := range a.Checks {
+		h.Checks[check.Name] = "ok"
+		if err := check.Run(ctx); err != nil {
+			h.OK = false
+			h.Checks[check.Name] = err.Error()
+		}
+	}
+	return h
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // our own types
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may have gone
+}
