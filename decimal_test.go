@@ -62,6 +62,30 @@ func TestRoundIsHalfEven(t *testing.T) {
 	}
 }
 
+func TestDivIsHalfEven(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		a, b  string
+		scale int32
+		want  string
+	}{
+		{"1", "8", 2, "0.12"}, // 0.125
+		{"3", "8", 2, "0.38"}, // 0.375
+		{"-1", "8", 2, "-0.12"},
+		{"3", "-8", 2, "-0.38"},
+		{"1", "3", 4, "0.3333"},
+		{"2", "3", 4, "0.6667"},
+		{"5", "2", 0, "2"},
+		{"7", "2", 0, "4"},
+		{"0", "7", 2, "0.00"},
+	}
+	for _, tt := range tests {
+		if got := thor.MustDecimal(tt.a).Div(thor.MustDecimal(tt.b), tt.scale).String(); got != tt.want {
+			t.Errorf("%s ÷ %s to %d digits: %s, want %s", tt.a, tt.b, tt.scale, got, tt.want)
+		}
+	}
+}
+
 func TestUnknownIsNeverZero(t *testing.T) {
 	t.Parallel()
 	var unknown thor.Decimal

@@ -1,0 +1,138 @@
+package source_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"thor"
+	"thor/internal/source"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// slow is a source that takes a second to answer.
+type slow struct {
+	asked atomic.Int64
+	err   error
+	hang  bool
+}
+
+func (s *slow) Accounts(ctx context.Context) ([]source.Account, error) {
+	s.asked.Add(1)
+	if s.hang {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	time.Sleep(time.Second)
+	return []source.Account{{Balance: thor.AccountBalance{AccountID: "A"}}}, s.err
+}
+
+func TestSharedAccounts(t *testing.T) {
+	t.Parallel()
+	bubble := func(name string, test func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, test)
+		})
+	}
+	ask := func(t *testing.T, s *source.SharedAccounts) {
+		t.Helper()
+		if accounts, err := s.Accounts(t.Context()); err != nil || len(accounts) != 1 {
+			t.Errorf("got %v, %v", accounts, err)
+		}
+	}
+	bubble("those who ask together and shortly after share one answer", func(t *testing.T) {
+		origin := &slow{}
+		s := &source.SharedAccounts{Source: origin, MaxAge: 500 * time.Millisecond}
+		go ask(t, s)
+		ask(t, s)
+		synctest.Wait()
+		ask(t, s)
+		if n := origin.asked.Load(); n != 1 {
+			t.Errorf("the source was asked %d times, want once", n)
+		}
+		time.Sleep(600 * time.Millisecond)
+		ask(t, s)
+		if n := origin.asked.Load(); n != 2 {
+			t.Errorf("the source was asked %d times, want again", n)
+		}
+	})
+	bubble("a failure is not kept, and what came with it is passed on", func(t *testing.T) {
+		origin := &slow{err: errors.New("half of them")}
+		s := &source.SharedAccounts{Source: origin, MaxAge: time.Hour}
+		for range 2 {
+			if accounts, err := s.Accounts(t.Context()); err == nil || len(accounts) != 1 {
+				t.Errorf("got %v, %v", accounts, err)
+			}
+		}
+		if n := origin.asked.Load(); n != 2 {
+			t.Errorf("the source was asked %d times, want twice", n)
+		}
+	})
+	bubble("one who gives up does not fail the others", func(t *testing.T) {
+		s := &source.SharedAccounts{Source: &slow{}, MaxAge: time.Hour}
+		impatient, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		gaveUp := make(chan error, 1)
+		go func() {
+			_, err := s.Accounts(impatient)
+			gaveUp <- err
+		}()
+		synctest.Wait()
+		ask(t, s)
+		if err := <-gaveUp; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the impatient got %v", err)
+		}
+	})
+	bubble("a source that hangs is given up, and asked again", func(t *testing.T) {
+		origin := &slow{hang: true}
+		s := &source.SharedAccounts{Source: origin, MaxAge: time.Hour, Timeout: 3 * time.Second}
+		for range 2 {
+			if _, err := s.Accounts(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if n := origin.asked.Load(); n != 2 {
+			t.Errorf("the source was asked %d times, want twice", n)
+		}
+	})
+}
+
+func TestKindOf(t *testing.T) {
+	t.Parallel()
+	limited := &source.Error{Kind: source.RateLimited, Source: "alpaca", Op: "positions", Status: 429, RetryAt: time.Unix(1, 0), Err: errors.New("slow down")}
+	for err, want := range map[error]source.Kind{
+		nil:                       "",
+		errors.New("unknown"):     source.Transient,
+		limited:                   source.RateLimited,
+		errors.Join(limited, nil): source.RateLimited,
+	} {
+		if got := source.KindOf(err); got != want {
+			t.Errorf("%v is %q, want %q", err, got, want)
+		}
+	}
+	if want := "alpaca: positions: rate_limited (status 429): slow down"; limited.Error() != want || !limited.NotBefore().Equal(time.Unix(1, 0)) {
+		t.Errorf("got %q", limited)
+	}
+}
+
+func TestVirtualClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Date(2026, 3, 2, 14, 25, 0, 0, time.FixedZone("", 3600))
+		c := source.NewVirtualClock(start, 60)
+		time.Sleep(10 * time.Second)
+		if got, want := c.Now(), start.UTC().Add(10*time.Minute); !got.Equal(want) || got.Location() != time.UTC {
+			t.Errorf("after ten seconds at 60 it shows %v, want %v", got, want)
+		}
+		if !c.Virtual() || c.Speed() != 60 || (source.WallClock{}).Virtual() {
+			t.Error("a virtual clock is virtual, the wall clock is not")
+		}
+	})
+}

@@ -1,0 +1,133 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"thor"
+	"thor/internal/source"
+	"thor/jobs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fake is a source whose answers the test sets.
+type fake struct {
+	accounts []source.Account
+	bars     []thor.Bar
+	markets  []thor.MarketStatus
+	err      error
+	since    []time.Time // what was asked for
+}
+
+func (f *fake) Accounts(context.Context) ([]source.Account, error) { return f.accounts, f.err }
+
+func (f *fake) Markets(context.Context) ([]thor.MarketStatus, error) { return f.markets, f.err }
+
+func (f *fake) Bars(_ context.Context, since time.Time) ([]thor.Bar, error) {
+	f.since = append(f.since, since)
+	return f.bars, f.err
+}
+
+// out records what a job broadcasts.
+type out struct {
+	streams []thor.StreamID
+	err     error
+}
+
+func (o *out) Broadcast(_ context.Context, msgs ...thor.Message) error {
+	for _, m := range msgs {
+		o.streams = append(o.streams, m.Stream)
+	}
+	return o.err
+}
+
+func TestListHasWhatTheSourceCanDeliver(t *testing.T) {
+	t.Parallel()
+	names := func(from source.Abilities) []string {
+		var list []string
+		for _, j := range jobs.List(from) {
+			list = append(list, j.Name())
+		}
+		return list
+	}
+	f := &fake{}
+	all := names(source.Abilities{Accounts: f, Bars: f, Markets: f})
+	if diff := cmp.Diff(thor.FeatureNames(), all); diff != "" {
+		t.Errorf("a job for each feature (-want +got):\n%s", diff)
+	}
+	if got := names(source.Abilities{Markets: f}); len(got) != 1 || got[0] != "global_market" {
+		t.Errorf("with markets alone: %v", got)
+	}
+}
+
+func TestAccountsGoOutEvenWhenSomeCouldNotBeRead(t *testing.T) {
+	t.Parallel()
+	away := errors.New("the second account is away")
+	f := &fake{err: away, accounts: []source.Account{{
+		Balance: thor.AccountBalance{AccountID: "A"}, Positions: thor.Positions{AccountID: "A"},
+	}}}
+	for _, job := range []jobs.Job{&jobs.AccountBalance{Source: f}, &jobs.Positions{Source: f}} {
+		o := &out{}
+		err := job.Execute(t.Context(), o)
+		if want := []thor.StreamID{thor.NewStreamID(job.Name(), "A")}; !errors.Is(err, away) || !cmp.Equal(want, o.streams) {
+			t.Errorf("%s broadcast %v and returned %v", job.Name(), o.streams, err)
+		}
+	}
+}
+
+func TestIntradayReadsOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	minute := func(n int) time.Time { return time.Date(2026, 11, 23, 15, n, 0, 0, time.UTC) }
+	bar := func(n int, final bool) thor.Bar {
+		return thor.Bar{Symbol: "FUT.ES", TimestampMinute: minute(n), Final: final}
+	}
+	f := &fake{}
+	job := &jobs.Intraday{Source: f}
+	run := func(o *out, bars ...thor.Bar) {
+		f.bars = bars
+		if err := job.Execute(t.Context(), o); (err != nil) != (f.err != nil || o.err != nil) {
+			t.Errorf("execute: %v", err)
+		}
+	}
+	run(&out{}, bar(0, true), bar(1, true), bar(2, false), bar(2, true)) // one symbol still forms minute 2
+	run(&out{}, bar(2, true), bar(3, true))                              // all complete
+	run(&out{}, bar(3, true), bar(4, false))
+	run(&out{err: errors.New("the disk is full")}, bar(4, true), bar(5, false)) // not stored: read again
+	f.err = errors.New("the source is away")
+	run(&out{})
+	f.err = nil
+	run(&out{})
+	want := []time.Time{{}, minute(2), minute(3), minute(4), minute(4), minute(4)}
+	if diff := cmp.Diff(want, f.since); diff != "" {
+		t.Errorf("read from (-want +got):\n%s", diff)
+	}
+}
+
+func TestGlobalMarketIsDueWhenTheFirstMarketChanges(t *testing.T) {
+	t.Parallel()
+	at := func(hour int) thor.MarketStatus {
+		return thor.MarketStatus{NextEvent: thor.MarketOpen, NextEventAt: time.Date(2026, 11, 23, hour, 0, 0, 0, time.UTC)}
+	}
+	f := &fake{markets: []thor.MarketStatus{at(14), {}, at(9), at(21)}}
+	job := &jobs.GlobalMarket{Source: f}
+	if !job.Next().IsZero() {
+		t.Error("it is due before it knows anything")
+	}
+	o := &out{}
+	if err := job.Execute(t.Context(), o); err != nil || len(o.streams) != 4 {
+		t.Fatalf("broadcast %v: %v", o.streams, err)
+	}
+	if want := at(9).NextEventAt; !job.Next().Equal(want) {
+		t.Errorf("due at %v, want %v", job.Next(), want)
+	}
+	f.markets = []thor.MarketStatus{{}}
+	if err := job.Execute(t.Context(), o); err != nil || !job.Next().IsZero() {
+		t.Errorf("due at %v, and nothing is known to change: %v", job.Next(), err)
+	}
+}
