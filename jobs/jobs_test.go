@@ -98,12 +98,13 @@ func TestIntradayReadsOnWhereItWas(t *testing.T) {
 	run(&out{}, bar(0, true), bar(1, true), bar(2, false), bar(2, true)) // one symbol still forms minute 2
 	run(&out{}, bar(2, true), bar(3, true))                              // all complete
 	run(&out{}, bar(3, true), bar(4, false))
+	run(&out{}, bar(4, false), bar(5, false))                                   // one symbol's minute is completed late
 	run(&out{err: errors.New("the disk is full")}, bar(4, true), bar(5, false)) // not stored: read again
 	f.err = errors.New("the source is away")
 	run(&out{})
 	f.err = nil
 	run(&out{})
-	want := []time.Time{{}, minute(2), minute(3), minute(4), minute(4), minute(4)}
+	want := []time.Time{{}, minute(2), minute(3), minute(4), minute(4), minute(4), minute(4)}
 	if diff := cmp.Diff(want, f.since); diff != "" {
 		t.Errorf("read from (-want +got):\n%s", diff)
 	}
