@@ -14,7 +14,7 @@ const (
 )
 
 // ledger is an account with its books. What happens in a slot is a function of
-// the seed, the slot and the book before it, so books are replayed in order;
+// its seed, the slot and the book before it, so books are replayed in order;
 // those of every midnight are kept, and any instant is at most a day's replay
 // away from one of them.
 type ledger struct {
@@ -154,7 +154,7 @@ func (l *ledger) decide(b *book, chance *stream, i int, price int64) int64 {
 	invested := l.invested(b)
 	// Who has lost buys what is cheap, who has won buys what is dear: prices
 	// come back to their base, so this keeps an account near its deposit for
-	// years, whatever the seed.
+	// years, whatever its seed.
 	dear := (price - s.base) * 1000 / s.base
 	lean := within((l.deposit-invested)*leaning*full/l.deposit, leaning)
 	buys := chance.below(1000) < (h.high-held)*1000/(h.high-h.low)-lean*dear

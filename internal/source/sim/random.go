@@ -20,7 +20,7 @@ const (
 // digest is four independent random words for a text.
 type digest [4]uint64
 
-// digestOf hashes the seed and what the words are for.
+// digestOf hashes a seed and what the words are for.
 func digestOf(seed uint64, parts ...string) digest {
 	text := strconv.AppendUint([]byte("thor sim 1|"), seed, 10)
 	for _, part := range parts {
