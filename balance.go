@@ -56,6 +56,7 @@ func accountBalanceFeature() Feature {
 		Name:    "account_balance",
 		Type:    "account_balance",
 		Scope:   ScopeAccount,
+		Key:     "account_id",
 		Path:    "/api/account/balance",
 		Cadence: time.Second,
 		Sample: AccountBalanceMessage(AccountBalance{

@@ -72,6 +72,7 @@ func intradayFeature() Feature {
 		Name:    "intraday",
 		Type:    "intraday_bar",
 		Scope:   ScopeSymbol,
+		Key:     "timestamp_minute",
 		Path:    "/api/intraday/bars",
 		List:    "bars",
 		Window:  1440,

@@ -33,6 +33,7 @@ type Feature struct {
 	Type  string // the "type" of its messages
 	Scope Scope
 
+	Key  string // the member of its data that is the key of a message
 	Path string // where REST serves it
 	List string // the member REST wraps its values in; "" when a stream holds one value
 	// Window is how many of the newest keys a stream's snapshot may hold; 0 is

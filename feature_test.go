@@ -60,6 +60,16 @@ func TestFeatures(t *testing.T) {
 					t.Errorf("encode: %v", err)
 				}
 			})
+			t.Run("its key is a member of its data", func(t *testing.T) {
+				t.Parallel()
+				var data map[string]any
+				if err := json.Unmarshal(encode(t, f.Sample), &data); err != nil {
+					t.Fatal(err)
+				}
+				if data[f.Key] != f.Sample.Key {
+					t.Errorf("%s is %v, and the key of the message %q", f.Key, data[f.Key], f.Sample.Key)
+				}
+			})
 			t.Run("its data ends with the source's timestamp", func(t *testing.T) {
 				t.Parallel()
 				data := encode(t, f.Sample)

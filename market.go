@@ -96,6 +96,7 @@ func globalMarketFeature() Feature {
 		Name:  "global_market",
 		Type:  "market_status",
 		Scope: ScopeShared,
+		Key:   "market_id",
 		Path:  "/api/global-market",
 		List:  "markets",
 		Sample: MarketStatusMessage(MarketStatus{

@@ -158,6 +158,7 @@ func positionsFeature() Feature {
 		Name:    "positions",
 		Type:    "positions",
 		Scope:   ScopeAccount,
+		Key:     "account_id",
 		Path:    "/api/positions",
 		Cadence: time.Second,
 		Sample: PositionsMessage(Positions{
