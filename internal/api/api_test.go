@@ -154,7 +154,7 @@ func TestFeatureAnswersAreTheStoredBytes(t *testing.T) {
 			t.Errorf("%s: %d %s\nwant %s", path, answer.Code, answer.Body, stored.Data)
 		}
 		want := map[string]string{
-			"Content-Type": "application/json", "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie", "Age": "0",
+			"Content-Type": "application/json", "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie, Thor-Client", "Age": "0",
 			"ETag":    `"account_balance:A-1:` + stored.Version.Epoch + `-1"`,
 			"Cutover": "stage=shadow, data_source=rest, rev=1",
 		}

@@ -136,7 +136,7 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 		ContentType:  "application/json",
 		ETag:         etag(f, id, version, in),
 		CacheControl: "private, no-cache",
-		Vary:         []string{"Authorization, Cookie"},
+		Vary:         []string{"Authorization, Cookie, Thor-Client"},
 		Age:          strconv.Itoa(age(events)),
 		Cutover:      a.cutoverHeader(ctx, f, in.Client),
 	}

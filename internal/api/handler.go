@@ -81,6 +81,11 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, handler http.Handle
 		writeProblem(w, thor.Errorf(thor.EMETHOD, "%s does not take %s", r.URL.Path, r.Method).WithHint("It takes %s.", allow))
 		return
 	}
+	NotFound(w, r)
+}
+
+// NotFound answers that there is nothing at a path.
+func NotFound(w http.ResponseWriter, r *http.Request) {
 	writeProblem(w, thor.Errorf(thor.ENOTFOUND, "there is nothing at %.200s", r.URL.Path).
 		WithHint("/api/openapi.json lists the paths."))
 }

@@ -18,6 +18,27 @@ type FeatureState struct {
 	DataSource thor.DataSource `json:"data_source" doc:"what this client renders"`
 	Next       string          `json:"next,omitempty" doc:"the next stage"`
 	Gate       string          `json:"gate" doc:"what stands before the next stage"`
+	About      Description     `json:"about"`
+}
+
+// Description says how a feature's data is reached and what it looks like, for
+// clients that were built before it.
+type Description struct {
+	Type      string `json:"type" doc:"of its messages"`
+	Path      string `json:"path" doc:"where REST serves it"`
+	Param     string `json:"param" doc:"the query parameter that picks one of its streams; empty when it has one"`
+	List      string `json:"list" doc:"the member REST wraps its values in; empty when a stream holds one value"`
+	Key       string `json:"key" doc:"the member of its data that a newer message must share to replace an older one"`
+	Window    int    `json:"window" doc:"more than 0: it keeps a history, of which a snapshot has so many keys at most, and REST pages with since"`
+	CadenceMS int64  `json:"cadence_ms" doc:"how often it speaks when nothing changes; 0 is on change only"`
+	Private   bool   `json:"private"`
+}
+
+func describeFeature(f thor.Feature) Description {
+	return Description{
+		Type: f.Type, Path: f.Path, Param: f.Scope.Param(), List: f.List, Key: f.Key,
+		Window: f.Window, CadenceMS: f.Cadence.Milliseconds(), Private: f.Private(),
+	}
 }
 
 type (
@@ -124,7 +145,13 @@ func (a *API) state(ctx context.Context, feature, client string) (FeatureState, 
 	if client == "" {
 		client = principalOf(ctx).Identity()
 	}
-	s := FeatureState{FeatureStage: stage, DataSource: a.Stages.DataSource(feature, client), Gate: cutover.NoGate}
+	f, err := thor.FeatureNamed(feature)
+	if err != nil {
+		return FeatureState{}, err
+	}
+	s := FeatureState{
+		FeatureStage: stage, DataSource: a.Stages.DataSource(feature, client), Gate: cutover.NoGate, About: describeFeature(f),
+	}
 	if stage.Stage < thor.StageComplete {
 		s.Next = (stage.Stage + 1).String()
 	}
