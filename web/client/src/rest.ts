@@ -1,0 +1,91 @@
+import type { Environment } from "./environment.ts";
+import { parseCutover, type StageNews } from "./stages.ts";
+import { type Batch, Cell } from "./store.ts";
+import type { Version } from "./stream.ts";
+
+/** Whether the last request reached the server. */
+export type Reach = "unknown" | "reached" | "unreachable";
+
+/** What REST answered. */
+export interface Answer {
+  status: number;
+  /** The entity tag as it was sent, for If-None-Match. */
+  tag?: string;
+  /** The version the tag names. */
+  version?: Version;
+  cutover?: StageNews;
+  /** Seconds since the newest event. */
+  age?: number;
+  /** The decoded body of a 200. */
+  body?: unknown;
+}
+
+/** A request is given up after this time, in ms. */
+const timeout = 10_000;
+
+/** Rest asks the server's REST API, under the client's name. */
+export class Rest {
+  readonly reach: Cell<Reach>;
+  readonly #env: Environment;
+  readonly #name: string;
+  readonly #back: () => void;
+
+  /** Back is told when the server answers that could not be reached before. */
+  constructor(env: Environment, batch: Batch, name: string, back: () => void) {
+    this.#env = env;
+    this.#name = name;
+    this.#back = back;
+    this.reach = new Cell<Reach>(batch, "unknown");
+  }
+
+  /** Asks for a path. Undefined is no answer: no server, no time, or taken back by the signal. */
+  async get(path: string, signal: AbortSignal, tag?: string): Promise<Answer | undefined> {
+    const request = new AbortController();
+    const giveUp = (): void => request.abort();
+    signal.addEventListener("abort", giveUp);
+    const cancel = this.#env.after(timeout, giveUp);
+    try {
+      const headers: Record<string, string> = { "Thor-Client": this.#name };
+      if (tag !== undefined) headers["If-None-Match"] = tag;
+      const url = new URL(path.replace(/^\//, ""), this.#env.baseUrl).href;
+      // The tags are ours to keep: a browser's cache would answer in the server's place.
+      const response = await this.#env.fetch(url, { headers, cache: "no-store", signal: request.signal });
+      const answer = await read(response);
+      this.#reached(response.status < 500);
+      return answer;
+    } catch {
+      if (!signal.aborted) this.#reached(false);
+      return undefined;
+    } finally {
+      cancel();
+      signal.removeEventListener("abort", giveUp);
+    }
+  }
+
+  #reached(now: boolean): void {
+    const before = this.reach.getSnapshot();
+    this.reach.set(now ? "reached" : "unreachable");
+    if (now && before === "unreachable") this.#back();
+  }
+}
+
+async function read(response: Response): Promise<Answer> {
+  const answer: Answer = { status: response.status };
+  const tag = response.headers.get("ETag");
+  const version = parseTag(tag);
+  const cutover = parseCutover(response.headers.get("Cutover"));
+  const age = response.headers.get("Age");
+  if (tag !== null) answer.tag = tag;
+  if (version !== undefined) answer.version = version;
+  if (cutover !== undefined) answer.cutover = version === undefined ? cutover : { ...cutover, epoch: version.epoch };
+  if (age !== null && Number.isFinite(Number(age))) answer.age = Number(age);
+  if (response.status === 200) answer.body = await response.json();
+  return answer;
+}
+
+/** Reads the version of an entity tag: "stream:epoch-seq", with what part of it behind a semicolon. */
+export function parseTag(tag: string | null): Version | undefined {
+  const match = /^(?:W\/)?"[^";]*:([^":;]+)-(\d+)(?:;[^"]*)?"$/.exec(tag ?? "");
+  if (match?.[1] === undefined || match[2] === undefined) return undefined;
+  return { epoch: match[1], seq: Number(match[2]) };
+}

@@ -1,0 +1,53 @@
+import { useDirectory } from "@thor/react";
+import type { ReactNode } from "react";
+import { ConnectionBadge } from "./ConnectionBadge.tsx";
+import { SourceBadge } from "./SourceBadge.tsx";
+import { ThemeSwitch } from "./ThemeSwitch.tsx";
+
+interface Props {
+  account: string;
+  onAccount: (account: string) => void;
+}
+
+/** What holds for the whole page: the source, the connection, the account, the theme. */
+export function Header({ account, onAccount }: Props): ReactNode {
+  return (
+    <header className="page-head">
+      <span className="brand">
+        <img src="favicon.svg" alt="" width="24" height="24" />
+        thor
+      </span>
+      <SourceBadge />
+      <ConnectionBadge />
+      <AccountSelect account={account} onAccount={onAccount} />
+      <ThemeSwitch />
+    </header>
+  );
+}
+
+/** Only people switch accounts: nothing that arrives does. */
+function AccountSelect({ account, onAccount }: Props): ReactNode {
+  const { accounts } = useDirectory();
+  const missing = account !== "" && !accounts.includes(account);
+  return (
+    <label className="account-select">
+      <span aria-hidden="true">Account</span>
+      <select
+        aria-label="Account"
+        value={account}
+        onChange={(event) => onAccount(event.target.value)}
+        disabled={accounts.length === 0}
+      >
+        {account === "" && <option value="">—</option>}
+        {missing && (
+          <option value={account}>{accounts.length > 0 ? `${account} (not on this server)` : account}</option>
+        )}
+        {accounts.map((id) => (
+          <option key={id} value={id}>
+            {id}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

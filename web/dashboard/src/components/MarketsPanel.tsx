@@ -1,0 +1,71 @@
+import type { MarketPhase, MarketStatus } from "@thor/client";
+import { useClient, useFeature, useNow } from "@thor/react";
+import type { ReactNode } from "react";
+import { clockTime, countdown, weekday } from "../lib/time.ts";
+import { Chip, type Tone } from "./Chip.tsx";
+import { Panel } from "./Panel.tsx";
+import { Waiting } from "./Waiting.tsx";
+
+/** The markets of the world: what each does now, and what comes next. */
+export function MarketsPanel(): ReactNode {
+  const snapshot = useFeature("global_market");
+  return (
+    <Panel name="global_market" title="Global market" snapshot={snapshot} fromCalendar>
+      {snapshot.data === undefined ? <Waiting /> : <Markets markets={snapshot.data} />}
+    </Panel>
+  );
+}
+
+const phases: Record<MarketPhase, { text: string; tone: Tone; next: string }> = {
+  PREOPEN: { text: "Pre-open", tone: "accent", next: "Pre-open in" },
+  OPEN: { text: "Open", tone: "good", next: "Opens in" },
+  PRECLOSE: { text: "Closing soon", tone: "warning", next: "Pre-close in" },
+  POST: { text: "After hours", tone: "accent", next: "After hours in" },
+  BREAK: { text: "Break", tone: "neutral", next: "Break in" },
+  CLOSED: { text: "Closed", tone: "neutral", next: "Closes in" },
+  HOLIDAY: { text: "Holiday", tone: "neutral", next: "Holiday in" },
+  UNKNOWN: { text: "Unknown", tone: "neutral", next: "Unknown from" },
+};
+
+/** Clocks and countdowns are this page's own: the server says when something changes. */
+export function Markets({ markets }: { markets: readonly MarketStatus[] }): ReactNode {
+  const client = useClient();
+  useNow(250);
+  const now = client.clock.sourceNow();
+  return (
+    <ul className="markets">
+      {markets.map((market) => (
+        <Market key={market.market_id} market={market} now={now} />
+      ))}
+    </ul>
+  );
+}
+
+function Market({ market, now }: { market: MarketStatus; now: number }): ReactNode {
+  const phase = phases[market.status];
+  return (
+    <li>
+      <p>
+        <span className="market-name">
+          {market.market}
+          {market.provisional && (
+            <small title="The exchange has not published this year's calendar yet">provisional</small>
+          )}
+        </span>
+        <span>
+          <small>{weekday(now, market.timezone)}</small> {clockTime(now, market.timezone)}
+        </span>
+      </p>
+      <p>
+        <Chip tone={phase.tone}>{phase.text}</Chip>
+        <small>{nextEvent(market, now)}</small>
+      </p>
+    </li>
+  );
+}
+
+/** What comes next, and how long that is away. */
+export function nextEvent({ next_event, next_event_at }: MarketStatus, now: number): string {
+  if (next_event === undefined || next_event_at === undefined) return "No further change is known";
+  return `${phases[next_event].next} ${countdown(Date.parse(next_event_at) - now)}`;
+}

@@ -1,0 +1,43 @@
+import { useCallback, useEffect, useState } from "react";
+
+/** What somebody chose on this browser. Storage may be forbidden or full; then the choice lasts as long as the page. */
+export function readPreference(name: string): string | undefined {
+  try {
+    return localStorage.getItem(`thor.${name}`) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function writePreference(name: string, value: string): void {
+  try {
+    localStorage.setItem(`thor.${name}`, value);
+  } catch {
+    // It is kept in memory.
+  }
+}
+
+/** A choice that outlives the page. Undefined is no choice yet. */
+export function usePreference(name: string): [string | undefined, (value: string) => void] {
+  const [value, setValue] = useState(() => readPreference(name));
+  const choose = useCallback(
+    (next: string): void => {
+      setValue(next);
+      writePreference(name, next);
+    },
+    [name],
+  );
+  return [value, choose];
+}
+
+/**
+ * A choice among what there is. Without one it is the first that became known,
+ * and stays that: nothing that arrives later changes what somebody looks at.
+ */
+export function useChoice(name: string, first: string | undefined): [string, (value: string) => void] {
+  const [chosen, choose] = usePreference(name);
+  useEffect(() => {
+    if (chosen === undefined && first !== undefined) choose(first);
+  }, [chosen, first, choose]);
+  return [chosen ?? first ?? "", choose];
+}

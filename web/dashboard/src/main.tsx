@@ -1,0 +1,20 @@
+import { ThorProvider } from "@thor/react";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { newClient } from "./api/client.ts";
+import { DashboardPage } from "./pages/DashboardPage.tsx";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/page.css";
+import "./styles/panel.css";
+
+const root = document.getElementById("root");
+if (root === null) throw new Error("index.html has no #root");
+const client = await newClient();
+createRoot(root).render(
+  <StrictMode>
+    <ThorProvider client={client}>
+      <DashboardPage />
+    </ThorProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,32 @@
+import { useClient, useDirectory } from "@thor/react";
+import type { ReactNode } from "react";
+import { ConnectionBanner } from "../components/ConnectionBanner.tsx";
+import { Footer } from "../components/Footer.tsx";
+import { Header } from "../components/Header.tsx";
+import { MonitorSection } from "../components/MonitorSection.tsx";
+import { panelOf } from "../components/panels.ts";
+import { useChoice } from "../lib/preference.ts";
+
+/** The page that is left open all day: one panel for every feature. */
+export function DashboardPage(): ReactNode {
+  const { features } = useClient();
+  const { accounts } = useDirectory();
+  const [account, choose] = useChoice("account", accounts[0]);
+  return (
+    <>
+      <Header account={account} onAccount={choose} />
+      <main>
+        <h1 className="visually-hidden">Trading dashboard</h1>
+        <ConnectionBanner />
+        <div className="panels">
+          {features.map((feature) => {
+            const Panel = panelOf(feature);
+            return <Panel key={feature.name} feature={feature} account={account} />;
+          })}
+        </div>
+        <MonitorSection />
+      </main>
+      <Footer />
+    </>
+  );
+}
