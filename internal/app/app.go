@@ -1,0 +1,248 @@
+// Package app puts the server together: it is the only package that knows the
+// adapters. [Config] holds the settings, [New] opens what there is to open and
+// [App.Run] runs it until it is told to stop.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"thor"
+	"thor/internal/api"
+	"thor/internal/auth"
+	"thor/internal/calendar"
+	"thor/internal/channel"
+	"thor/internal/channel/memory"
+	"thor/internal/cutover"
+	"thor/internal/heartbeat"
+	"thor/internal/hub"
+	"thor/internal/metrics"
+	"thor/internal/pipeline"
+	"thor/internal/source"
+	"thor/internal/store"
+	"thor/internal/store/sqlite"
+	"thor/internal/stream"
+)
+
+// Version is the version of this build.
+const Version = "0.1.0"
+
+// App is a server. Make one with [New], and then either Run or Close it.
+type App struct {
+	config    Config
+	logger    *slog.Logger
+	started   time.Time
+	listeners []net.Listener
+	data      string // the data directory
+	temporary bool   // it is removed at the end
+
+	store    store.Store
+	source   source.Source
+	clock    source.Clock
+	calendar *calendar.Calendar
+	logs     *stream.Logs
+	layer    channel.Layer
+	stages   *cutover.Controller
+	pipeline *pipeline.Pipeline
+	beat     *heartbeat.Beat
+	hub      *hub.Hub
+	api      *api.API
+	metrics  *metrics.Metrics
+	feeds    map[string]*feed
+	beats    atomic.Uint64
+	notes    []string // what the operator should know at the start
+}
+
+// New opens the address, the store and the source, and puts the rest together.
+func New(ctx context.Context, c Config, logger *slog.Logger) (*App, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	a := &App{config: c, logger: logger, started: time.Now(), data: c.Data}
+	if err := a.open(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *App) open(ctx context.Context) (err error) {
+	if a.listeners, err = listen(ctx, a.config.Addr); err != nil {
+		return err
+	}
+	if a.config.Virtual() && a.config.Data == Default().Data {
+		// Yesterday's run of a virtual clock is another time.
+		if a.data, err = os.MkdirTemp("", "thor-virtual-"); err != nil {
+			return fmt.Errorf("make a temporary data directory: %w", err)
+		}
+		a.temporary = true
+	}
+	opened, err := sqlite.Open(ctx, a.data)
+	if err != nil {
+		return err // a.store stays nil: a nil *sqlite.Store in it would not be
+	}
+	a.store = opened
+	if a.calendar, err = calendar.New(); err != nil {
+		return err
+	}
+	if err := a.openSource(); err != nil {
+		return err
+	}
+	if err := a.refuseOtherTime(ctx); err != nil {
+		return err
+	}
+	a.metrics = metrics.New(Version, Build())
+	a.openFeeds()
+	a.logs = &stream.Logs{Store: a.store, Limits: a.limits}
+	a.layer = &memory.Layer{Sink: a.logs}
+	if err := a.openStages(ctx); err != nil {
+		return err
+	}
+	a.pipeline = pipeline.New(pipeline.Config{
+		Store: a.store, Layer: a.layer, Publishes: a.stages.Publishes, Cadence: a.cadence, Tap: a.tap,
+	})
+	a.openHub()
+	a.logs.Changed = a.hub.Wake
+	a.openBeat()
+	a.openAPI()
+	a.exportCounts()
+	return nil
+}
+
+// openStages reads the stages and opens the logs of what is published.
+func (a *App) openStages(ctx context.Context) (err error) {
+	overrides, err := a.config.overrides()
+	if err != nil {
+		return err
+	}
+	a.stages, a.notes, err = cutover.Open(ctx, cutover.Config{
+		Store: a.store, Layer: a.layer, Build: Build(), Overrides: overrides, Changed: a.moved,
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range a.stages.Stages() {
+		if err := a.apply(ctx, s); err != nil {
+			return err
+		}
+	}
+	return a.logs.Open(ctx, thor.CutoverStream)
+}
+
+// moved is told of every transition.
+func (a *App) moved(ctx context.Context, t thor.Transition) error {
+	a.metrics.Transitions.WithLabelValues(t.Feature, t.From.String(), t.To.String(), string(t.Action)).Inc()
+	return a.apply(ctx, t.Stage())
+}
+
+// apply opens or closes a feature's streams, and tells the connections that are
+// in canary.
+func (a *App) apply(ctx context.Context, s thor.FeatureStage) error {
+	a.logs.SetPublishing(s.Feature, s.Stage.Publishes())
+	if s.Stage.Publishes() {
+		if err := a.openLogs(ctx, s.Feature); err != nil {
+			return err
+		}
+	}
+	if a.hub != nil { // it is made after the stages
+		a.hub.Reassign()
+	}
+	return nil
+}
+
+// openLogs opens the logs of the streams a feature has so far.
+func (a *App) openLogs(ctx context.Context, feature string) error {
+	f, err := thor.FeatureNamed(feature)
+	if err != nil {
+		return err
+	}
+	ids, err := a.store.Streams(ctx)
+	if err != nil {
+		return err
+	}
+	if f.Scope == thor.ScopeShared {
+		ids = append(ids, thor.NewStreamID(feature, ""))
+	}
+	for _, id := range ids {
+		if id.Feature() != feature {
+			continue
+		}
+		if err := a.logs.Open(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) openHub() {
+	a.hub = hub.New(hub.Config{
+		Logs: a.logs, History: a.store, Door: a.door(), Logger: a.logger,
+		Source:    hub.Source{Name: a.source.Name(), Simulated: a.source.Caps().Simulated},
+		Heartbeat: heartbeatEvery,
+		Features: func(client string) map[string]hub.FeatureState {
+			states := map[string]hub.FeatureState{}
+			for _, s := range a.stages.Stages() {
+				states[s.Feature] = hub.FeatureState{Stage: s.Stage, DataSource: a.stages.DataSource(s.Feature, client), Rev: s.Rev}
+			}
+			return states
+		},
+		Cadence: func(id thor.StreamID) time.Duration {
+			f, err := thor.FeatureNamed(id.Feature())
+			if err != nil {
+				return 0 // the cutover stream speaks on change only
+			}
+			return a.cadence(f)
+		},
+	})
+}
+
+func (a *App) door() *auth.Door {
+	return &auth.Door{Key: []byte(a.config.AuthKey), Origins: a.config.AllowOrigin}
+}
+
+// Close ends what New has opened; it is for an app that is not run.
+func (a *App) Close() error {
+	var errs []error
+	for _, l := range a.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if a.source != nil {
+		errs = append(errs, a.source.Close())
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	if a.temporary {
+		errs = append(errs, os.RemoveAll(a.data))
+	}
+	return errors.Join(errs...)
+}
+
+// Build names the source this binary was built from.
+func Build() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, modified := "", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = "+changes"
+		}
+	}
+	if revision == "" {
+		return "development"
+	}
+	return revision + modified
+}

@@ -1,0 +1,126 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"thor"
+	"thor/internal/heartbeat"
+	"thor/internal/metrics"
+	"thor/jobs"
+)
+
+// Intervals of what the server does besides the jobs.
+const (
+	heartbeatEvery = 5 * time.Second
+	staleAfter     = 3 * heartbeatEvery
+	pruneEvery     = time.Minute
+	replayFor      = 15 * time.Minute // superseded events are kept for a resume so long
+)
+
+// openBeat registers the jobs, the heartbeat and the pruning.
+func (a *App) openBeat() {
+	list := jobs.List(a.abilities())
+	a.beat = &heartbeat.Beat{Logger: a.logger, Observe: func(r heartbeat.Run) {
+		a.metrics.ObserveRun(r.Job, r.Late, r.Duration, r.Missed, r.Err)
+	}}
+	for _, job := range list {
+		entry := heartbeat.Job{
+			Name:     job.Name(),
+			Interval: a.wall(job.Every()),
+			Run:      func(ctx context.Context) error { return job.Execute(ctx, a.pipeline) },
+		}
+		if timed, ok := job.(jobs.Timed); ok {
+			entry.Next = func() time.Time { return a.wallTime(timed.Next()) }
+		}
+		a.beat.Jobs = append(a.beat.Jobs, entry)
+	}
+	a.beat.Jobs = append(a.beat.Jobs,
+		heartbeat.Job{Name: "heartbeat", Interval: heartbeatEvery, Run: func(context.Context) error { return a.sendHeartbeat(len(list)) }},
+		heartbeat.Job{Name: "retention", Interval: pruneEvery, Run: a.prune},
+	)
+}
+
+// wallTime is when the source's clock will show t.
+func (a *App) wallTime(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	ahead := time.Duration(float64(t.Sub(a.clock.Now())) / a.clock.Speed())
+	return time.Now().Add(ahead)
+}
+
+func (a *App) sendHeartbeat(activeJobs int) error {
+	now := time.Now()
+	h := thor.Heartbeat{
+		Timestamp:      a.clock.Now().UTC().Truncate(time.Millisecond),
+		HeartbeatCount: a.beats.Add(1),
+		IntervalMS:     heartbeatEvery.Milliseconds(),
+		StaleAfterMS:   staleAfter.Milliseconds(),
+		ActiveJobs:     activeJobs,
+		Streams:        map[thor.StreamID]thor.StreamTip{},
+	}
+	for id, newest := range a.logs.Tips() {
+		if id.Private() {
+			continue
+		}
+		tip := thor.StreamTip{Seq: newest.Version.Seq, AgeMS: max(0, now.Sub(newest.Time).Milliseconds())}
+		if f, err := thor.FeatureNamed(id.Feature()); err == nil {
+			tip.CadenceMS = a.cadence(f).Milliseconds()
+		}
+		h.Streams[id] = tip
+	}
+	return a.hub.Beat(h)
+}
+
+func (a *App) prune(ctx context.Context) error {
+	now := time.Now()
+	removed, err := a.store.Prune(ctx, now.Add(-replayFor), now.Add(-a.config.Retain))
+	if err == nil && removed > 0 {
+		a.logger.DebugContext(ctx, "old events removed", slog.Int64("events", removed))
+	}
+	return err
+}
+
+// feed counts what goes out of one feature.
+type feed struct {
+	messages metrics.Rate
+	rest     metrics.Rate
+}
+
+func (a *App) openFeeds() {
+	a.feeds = map[string]*feed{}
+	for _, name := range thor.FeatureNames() {
+		a.feeds[name] = &feed{}
+	}
+}
+
+// tap counts what the pipeline has published.
+func (a *App) tap(events []thor.Event) {
+	now, counts := time.Now(), map[string]int64{}
+	for _, e := range events {
+		counts[e.Stream.Feature()]++
+	}
+	for feature, n := range counts {
+		a.feeds[feature].messages.Add(now, n)
+		a.metrics.FeedEvents.WithLabelValues(feature).Add(float64(n))
+	}
+}
+
+// served counts an answer of a feature's REST endpoint.
+func (a *App) served(feature, consumer string) {
+	a.feeds[feature].rest.Add(time.Now(), 1)
+	a.metrics.RESTRequests.WithLabelValues(feature, consumer).Inc()
+}
+
+// newest is when a feature spoke last; false when it has not.
+func (a *App) newest(feature string) (time.Time, bool) {
+	var newest time.Time
+	for id, e := range a.logs.Tips() {
+		if id.Feature() == feature && e.Time.After(newest) {
+			newest = e.Time
+		}
+	}
+	return newest, !newest.IsZero()
+}

@@ -1,0 +1,178 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"thor"
+	"thor/internal/auth"
+)
+
+// Config is everything that can be set. Each field is a flag, a variable and a
+// line of the file; the command's help, `thor config show` and
+// docs/operations.md are made from the same tags.
+type Config struct {
+	Addr        string        `name:"addr" default:"${addr}" env:"THOR_ADDR" help:"Address to listen on. localhost is IPv4 and IPv6."`
+	Data        string        `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. On a virtual clock the default is a temporary one."`
+	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim."`
+	SimSeed     uint64        `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
+	SimStart    string        `name:"sim-start" default:"${sim_start}" env:"THOR_SIM_START" help:"Where the simulator's clock starts, for instance 2026-11-23T14:30:00Z. Empty is now."`
+	SimSpeed    float64       `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
+	Retain      time.Duration `name:"retain" default:"${retain}" env:"THOR_RETAIN" help:"How long finished bars are kept."`
+	AuthKey     string        `name:"auth-key" default:"${auth_key}" env:"THOR_AUTH_KEY" help:"Key that signs tokens, at least 32 characters. Without one only this machine's own operator is served."`
+	AllowOrigin []string      `name:"allow-origin" default:"${allow_origin}" env:"THOR_ALLOW_ORIGIN" help:"Web origins that may connect, besides the server's own and this machine's."`
+	UIDir       string        `name:"ui-dir" default:"${ui_dir}" env:"THOR_UI_DIR" help:"Serve the page from this directory instead of the built-in one."`
+	LogLevel    string        `name:"log-level" default:"${log_level}" env:"THOR_LOG_LEVEL" help:"debug, info, warn or error."`
+	LogFormat   string        `name:"log-format" default:"${log_format}" env:"THOR_LOG_FORMAT" help:"text or json."`
+
+	// Overrides are the old switches WS_FEATURE_…, by feature. They are read
+	// from the environment alone.
+	Overrides map[string]string `kong:"-"`
+}
+
+// Default returns the settings of a server that nobody configured.
+func Default() Config {
+	return Config{
+		Addr:      "localhost:8000",
+		Data:      "./thor-data",
+		Source:    "sim",
+		SimSeed:   1,
+		SimSpeed:  1,
+		Retain:    30 * 24 * time.Hour,
+		LogLevel:  "info",
+		LogFormat: "text",
+	}
+}
+
+// Virtual reports whether the settings make the source's clock another than
+// the wall clock.
+func (c Config) Virtual() bool { return c.SimStart != "" || c.SimSpeed != 1 }
+
+// Bounds of the settings.
+const (
+	maxSpeed  = 3600
+	minRetain = time.Hour
+)
+
+// Validate returns every fault of the settings, each with what to do.
+func (c Config) Validate() error {
+	var errs []error
+	fault := func(flag, format string, args ...any) {
+		errs = append(errs, thor.Errorf(thor.EINVALID, "--%s: "+format, append([]any{flag}, args...)...))
+	}
+	host, port, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		fault("addr", "%q is not an address; write host:port, for instance localhost:8000", c.Addr)
+	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		fault("addr", "%q is not a port", port)
+	}
+	if err == nil && !isLoopback(host) && c.AuthKey == "" {
+		fault("addr", "%s can be reached from other machines, so a key is needed; set --auth-key or THOR_AUTH_KEY, or listen on localhost", c.Addr)
+	}
+	if c.AuthKey != "" && len(c.AuthKey) < auth.MinKey {
+		fault("auth-key", "the key has %d characters, it needs at least %d; `openssl rand -hex 32` makes one", len(c.AuthKey), auth.MinKey)
+	}
+	if c.Data == "" {
+		fault("data", "the directory is missing")
+	}
+	if c.Source != "sim" {
+		fault("source", "%q is not a source; there is sim", c.Source)
+	}
+	if _, err := c.simStart(); err != nil {
+		fault("sim-start", "%q is not a time; write it like 2026-11-23T14:30:00Z", c.SimStart)
+	}
+	if c.SimSpeed <= 0 || c.SimSpeed > maxSpeed {
+		fault("sim-speed", "%v is not a speed; it is more than 0 and at most %d", c.SimSpeed, maxSpeed)
+	}
+	if c.Retain < minRetain {
+		fault("retain", "%v is too short; at least %v", c.Retain, minRetain)
+	}
+	for _, origin := range c.AllowOrigin {
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
+			fault("allow-origin", "%q is not an origin; write it like https://desk.example.com", origin)
+		}
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		fault("log-level", "%q is not a level; there are debug, info, warn and error", c.LogLevel)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		fault("log-format", "%q is not a format; there are text and json", c.LogFormat)
+	}
+	if _, err := c.overrides(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// simStart is where the simulator's clock starts; the zero time is now.
+func (c Config) simStart() (time.Time, error) {
+	if c.SimStart == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.RFC3339, c.SimStart)
+}
+
+// overrides reads the old switches.
+func (c Config) overrides() (map[string]bool, error) {
+	var errs []error
+	overrides := map[string]bool{}
+	for feature, value := range c.Overrides {
+		switch value {
+		case "true":
+			overrides[feature] = true
+		case "false":
+			overrides[feature] = false
+		default:
+			errs = append(errs, thor.Errorf(thor.EINVALID, "%s: %q is neither true nor false", thor.FeatureVariable(feature), value))
+		}
+	}
+	return overrides, errors.Join(errs...)
+}
+
+// ReadOverrides reads the switches WS_FEATURE_… of the environment.
+func ReadOverrides(lookup func(string) (string, bool)) map[string]string {
+	overrides := map[string]string{}
+	for _, name := range thor.FeatureNames() {
+		if value, ok := lookup(thor.FeatureVariable(name)); ok && value != "" {
+			overrides[name] = value
+		}
+	}
+	return overrides
+}
+
+// isLoopback reports whether only this machine can reach a host.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// displayURL is the address people open.
+func displayURL(scheme, addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return scheme + "://" + addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
+}
+
+func hostOf(addr string) string {
+	host, _, _ := net.SplitHostPort(addr)
+	return host
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}

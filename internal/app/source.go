@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"thor"
+	"thor/internal/calendar"
+	"thor/internal/source"
+	"thor/internal/source/sim"
+	"thor/internal/stream"
+)
+
+// openSource makes the source and its clock.
+func (a *App) openSource() error {
+	a.clock = source.WallClock{}
+	if a.config.Virtual() {
+		start, err := a.config.simStart()
+		if err != nil {
+			return err
+		}
+		if start.IsZero() {
+			start = time.Now()
+		}
+		a.clock = source.NewVirtualClock(start, a.config.SimSpeed)
+	}
+	s := &sim.Source{Seed: a.config.SimSeed, SourceClock: a.clock, Exchanges: a.calendar}
+	a.source = s
+	return s.Validate()
+}
+
+// abilities are what the jobs read: the source, and the calendar for markets,
+// whose state never depends on a source.
+func (a *App) abilities() source.Abilities {
+	from := source.AbilitiesOf(a.source)
+	if from.Accounts != nil {
+		from.Accounts = &source.SharedAccounts{Source: from.Accounts, MaxAge: a.wall(time.Second) / 2}
+	}
+	from.Markets = &markets{calendar: a.calendar, clock: a.clock}
+	return from
+}
+
+// markets is the calendar at the source's time.
+type markets struct {
+	calendar *calendar.Calendar
+	clock    source.Clock
+}
+
+var _ source.MarketSource = (*markets)(nil)
+
+// Markets implements [source.MarketSource].
+func (m *markets) Markets(ctx context.Context) ([]thor.MarketStatus, error) {
+	return m.calendar.Statuses(m.clock.Now().Truncate(time.Millisecond)), ctx.Err()
+}
+
+// fastest is how often a job runs at most on a fast clock.
+const fastest = 100 * time.Millisecond
+
+// wall is how long an interval of the source's time takes on the wall clock.
+func (a *App) wall(interval time.Duration) time.Duration {
+	speed := a.clock.Speed()
+	if speed == 1 || interval == 0 {
+		return interval
+	}
+	return max(fastest, time.Duration(float64(interval)/speed).Round(time.Millisecond))
+}
+
+// cadence is how often a feature speaks when nothing changes, in wall time.
+func (a *App) cadence(f thor.Feature) time.Duration { return a.wall(f.Cadence) }
+
+// limits bounds the log of a stream: bars of the current session.
+func (a *App) limits(id thor.StreamID) stream.Limits {
+	f, err := thor.FeatureNamed(id.Feature())
+	if err != nil || f.Window == 0 {
+		return stream.Limits{}
+	}
+	return stream.Limits{Window: f.Window, Oldest: func(newest string) string { return a.oldest(id, newest) }}
+}
+
+// oldest is the first minute of the session that the minute newest of a symbol
+// lies in. A symbol that trades at any hour has the UTC day for a session.
+func (a *App) oldest(id thor.StreamID, newest string) string {
+	at, err := time.Parse(time.RFC3339, newest)
+	if err != nil {
+		return ""
+	}
+	start := at.Truncate(24 * time.Hour)
+	if session, ok := a.calendar.SessionAt(exchangeOf(id.Owner()), at); ok {
+		start = session.Open
+	}
+	return start.UTC().Format(time.RFC3339)
+}
+
+// exchangeOf is the exchange whose sessions a symbol has, or "".
+func exchangeOf(symbol string) string {
+	switch thor.AssetClassOf(symbol) {
+	case thor.AssetEquity, thor.AssetOption, thor.AssetIndex:
+		return "XNYS"
+	case thor.AssetFuture:
+		return "CMES"
+	case thor.AssetCrypto, thor.AssetFX:
+	}
+	return ""
+}
+
+// otherTime is how far ahead of the source's clock what is stored may be.
+const otherTime = time.Hour
+
+// refuseOtherTime keeps two times out of one store: data from later than the
+// clock shows would hide everything that comes.
+func (a *App) refuseOtherTime(ctx context.Context) error {
+	ids, err := a.store.Streams(ctx)
+	if err != nil {
+		return err
+	}
+	now := a.clock.Now()
+	for _, id := range ids {
+		if id == thor.CutoverStream {
+			continue
+		}
+		_, events, err := a.store.Latest(ctx, id, thor.Window{Limit: 1})
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			var said struct {
+				Timestamp time.Time `json:"timestamp"`
+			}
+			if err := json.Unmarshal(e.Data, &said); err == nil && said.Timestamp.After(now.Add(otherTime)) {
+				return thor.Errorf(thor.ECONFLICT, "the data directory %s holds data of %s, and the source's clock shows %s",
+					a.data, said.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339)).
+					WithHint("Choose another directory with --data, or a later start.")
+			}
+		}
+	}
+	return nil
+}

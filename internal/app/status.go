@@ -1,0 +1,161 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"time"
+
+	"thor"
+	"thor/internal/api"
+	"thor/internal/heartbeat"
+)
+
+// openAPI puts everything that speaks HTTP on one handler.
+func (a *App) openAPI() {
+	mount := map[string]http.Handler{
+		"GET /ws":      a.hub,
+		"GET /ws/{$}":  a.hub,
+		"GET /metrics": a.metrics.Handler(a.refreshGauges),
+	}
+	maps.Copy(mount, a.page())
+	a.api = api.New(api.Config{
+		Version: Version, Store: a.store, Stages: a.stages, Door: a.door(), Status: a.Status,
+		Oldest: a.oldest, Served: a.served, Mount: mount, Logger: a.logger,
+		Checks: []api.Check{
+			{Name: "store", Run: func(ctx context.Context) error {
+				_, err := a.store.Streams(ctx)
+				return err
+			}},
+			{Name: "channel", Run: a.layer.Probe},
+			{Name: "jobs", Run: func(context.Context) error { return jobsWork(a.beat.Status()) }},
+		},
+	})
+}
+
+// jobsWork reports the jobs that fail, or have not ended a run yet.
+func jobsWork(status []heartbeat.Status) error {
+	if len(status) == 0 {
+		return errors.New("the jobs have not begun")
+	}
+	for _, s := range status {
+		switch {
+		case s.Failures > 0:
+			return fmt.Errorf("job %s has failed %d times in a row: %s", s.Job, s.Failures, s.LastError)
+		case s.Runs == 0:
+			return fmt.Errorf("job %s has not run yet", s.Job)
+		}
+	}
+	return nil
+}
+
+// Status is the state of the server.
+func (a *App) Status(context.Context) api.Status {
+	now := time.Now()
+	counts := a.pipeline.Counts()
+	s := api.Status{
+		Version: Version, Build: Build(), Started: a.started.UTC(), UptimeMS: now.Sub(a.started).Milliseconds(),
+		Source: api.SourceStatus{
+			Name: a.source.Name(), Simulated: a.source.Caps().Simulated,
+			Virtual: a.clock.Virtual(), Speed: a.clock.Speed(), Time: a.clock.Now().UTC(),
+		},
+		Channel: a.layer.Name(), Data: a.data, Clients: a.hub.Stats().Connections,
+		Heartbeat: api.HeartbeatStatus{IntervalMS: a.wall(time.Second).Milliseconds()},
+		Pipeline: api.PipelineStatus{
+			Received: counts.Received, Invalid: counts.Invalid, Unchanged: counts.Unchanged,
+			Stored: counts.Stored, Published: counts.Published, LostDigits: counts.LostDigits,
+		},
+	}
+	if late, ok := a.beat.LateP99(); ok {
+		ms := milliseconds(late)
+		s.Heartbeat.LateP99MS = &ms
+	}
+	for _, stage := range a.stages.Stages() {
+		f := api.FeatureStatus{
+			Feature: stage.Feature, Stage: stage.Stage, Weight: stage.Weight, Rev: stage.Rev,
+			DataSource:        label(stage),
+			MessagesPerMinute: a.feeds[stage.Feature].messages.PerMinute(now),
+			RESTPerMinute:     a.feeds[stage.Feature].rest.PerMinute(now),
+		}
+		if newest, ok := a.newest(stage.Feature); ok {
+			ms := max(0, now.Sub(newest).Milliseconds())
+			f.LastMS = &ms
+		}
+		s.Features = append(s.Features, f)
+	}
+	for _, j := range a.beat.Status() {
+		s.Jobs = append(s.Jobs, jobStatus(j))
+	}
+	return s
+}
+
+func jobStatus(j heartbeat.Status) api.JobStatus {
+	s := api.JobStatus{
+		Job: j.Job, IntervalMS: j.Interval.Milliseconds(), Running: j.Running, Runs: j.Runs,
+		Failed: j.Failed, Failures: j.Failures, Overruns: j.Overruns,
+		LateMS: milliseconds(j.Late), DurationMS: milliseconds(j.Duration), LastError: j.LastError,
+	}
+	if !j.FailedAt.IsZero() {
+		at := j.FailedAt.UTC().Format(time.RFC3339)
+		s.FailedAt = &at
+	}
+	return s
+}
+
+// milliseconds has three digits.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// label is where clients get a feature from, as people read it.
+func label(s thor.FeatureStage) string {
+	switch s.Stage {
+	case thor.StageOff:
+		return "REST"
+	case thor.StageShadow:
+		return "REST (Shadow)"
+	case thor.StageCanary:
+		return fmt.Sprintf("WebSocket (%d %%)", s.Weight)
+	default:
+		return "WebSocket"
+	}
+}
+
+// refreshGauges brings the gauges up to date before somebody reads them.
+func (a *App) refreshGauges() {
+	now := time.Now()
+	for _, s := range a.stages.Stages() {
+		for _, stage := range thor.Stages() {
+			value := 0.0
+			if stage == s.Stage {
+				value = 1
+			}
+			a.metrics.Stage.WithLabelValues(s.Feature, stage.String()).Set(value)
+		}
+		a.metrics.Revision.WithLabelValues(s.Feature).Set(float64(s.Rev))
+		if newest, ok := a.newest(s.Feature); ok {
+			a.metrics.FeedAge.WithLabelValues(s.Feature).Set(now.Sub(newest).Seconds())
+		}
+	}
+}
+
+// exportCounts adds the counts that other packages keep.
+func (a *App) exportCounts() {
+	a.metrics.Gauge("hub_connections", "WebSocket connections.", func() float64 { return float64(a.hub.Stats().Connections) })
+	for name, m := range map[string]struct {
+		help  string
+		value func() float64
+	}{
+		"hub_accepted_total":          {"Connections accepted.", func() float64 { return float64(a.hub.Stats().Accepted) }},
+		"hub_sent_bytes_total":        {"Bytes given to connections.", func() float64 { return float64(a.hub.Stats().SentBytes) }},
+		"hub_conflated_entries_total": {"Entries left out for readers that lag.", func() float64 { return float64(a.hub.Stats().Skipped) }},
+		"pipeline_received_total":     {"Messages handed in by jobs.", func() float64 { return float64(a.pipeline.Counts().Received) }},
+		"pipeline_invalid_total":      {"Messages refused.", func() float64 { return float64(a.pipeline.Counts().Invalid) }},
+		"pipeline_unchanged_total":    {"Messages that said nothing new.", func() float64 { return float64(a.pipeline.Counts().Unchanged) }},
+		"pipeline_stored_total":       {"Events stored.", func() float64 { return float64(a.pipeline.Counts().Stored) }},
+		"pipeline_published_total":    {"Events published.", func() float64 { return float64(a.pipeline.Counts().Published) }},
+		"pipeline_lost_digits_total":  {"Values with more digits than their field's scale.", func() float64 { return float64(a.pipeline.Counts().LostDigits) }},
+	} {
+		a.metrics.Counter(name, m.help, m.value)
+	}
+}
