@@ -1,0 +1,155 @@
+// Command thor is the server and everything to work with it from a terminal.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"thor"
+	"thor/internal/app"
+	"thor/internal/client"
+)
+
+// Exit codes. docs/operations.md explains them.
+const (
+	exitOK       = 0
+	exitFailed   = 1 // it was tried and did not work
+	exitUsage    = 2 // the command line or the configuration is wrong
+	exitConflict = 5 // the stage does not allow it, or somebody changed it first
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	ignoreEmpty()
+	m := Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	os.Exit(m.Run(ctx, os.Args[1:]))
+}
+
+// ignoreEmpty makes a variable that is set to nothing count as not set, as those
+// who write compose files and units expect.
+func ignoreEmpty() {
+	for _, entry := range os.Environ() {
+		if name, value, _ := strings.Cut(entry, "="); value == "" && strings.HasPrefix(name, "THOR_") {
+			_ = os.Unsetenv(name) // it is set, so its name is valid
+		}
+	}
+}
+
+// Main is the program with the world it runs in.
+type Main struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// commands is the command line.
+type commands struct {
+	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Status  statusCommand  `cmd:"" help:"Show the state of a running server."`
+	Watch   watchCommand   `cmd:"" help:"Print what a running server pushes."`
+	Cutover cutoverCommand `cmd:"" help:"Show and move the stages of the features."`
+	Token   tokenCommand   `cmd:"" help:"Make tokens."`
+	Config  configCommand  `cmd:"" help:"Show and check the configuration."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// Run executes a command line and returns the exit code.
+func (m *Main) Run(ctx context.Context, args []string) int {
+	file, err := configFile(args)
+	if err != nil {
+		return m.fail(err)
+	}
+	cli := commands{}
+	exited := -1
+	parser, err := kong.New(&cli,
+		kong.Name("thor"),
+		kong.Description("Trading data over WebSocket, and the way there from REST."),
+		kong.UsageOnError(),
+		kong.Writers(m.Stdout, m.Stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		defaults(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(m, file),
+		kong.Resolvers(file),
+	)
+	if err != nil {
+		panic(err) // the command line is ours
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 { // help was asked for
+		return exited
+	}
+	if err != nil {
+		return m.fail(usageError(err, command))
+	}
+	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		return m.fail(err)
+	}
+	return exitOK
+}
+
+// usage is an error in the command line or the configuration.
+type usage struct{ error }
+
+func (u usage) Unwrap() error { return u.error }
+
+// usageError puts the parser's error into a line that says where help is.
+func usageError(err error, _ *kong.Context) error {
+	help := "thor --help"
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
+		if path := parse.Context.Command(); path != "" {
+			words := strings.Fields(path)
+			help = "thor " + words[0] + " --help"
+		}
+	}
+	return usage{thor.Errorf(thor.EINVALID, "%s", err.Error()).WithHint("See: %s", help)}
+}
+
+// fail prints an error, each fault on a line of its own, and returns the exit
+// code.
+func (m *Main) fail(err error) int {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintf(m.Stderr, "thor: %s\n", line)
+	}
+	if _, ok := errors.AsType[usage](err); ok {
+		return exitUsage
+	}
+	switch thor.ErrorCode(err) {
+	case thor.EINVALID:
+		return exitUsage
+	case thor.ECONFLICT, thor.ESTALE:
+		return exitConflict
+	default:
+		return exitFailed
+	}
+}
+
+// server is how commands find a running server.
+type server struct {
+	URL   string `name:"url" env:"THOR_URL" default:"http://localhost:8000" help:"The server."`
+	Token string `name:"token" env:"THOR_TOKEN" help:"Token, where the server has a key."`
+}
+
+func (s *server) client() *client.Client {
+	return &client.Client{URL: s.URL, Token: s.Token, Agent: "thor/" + app.Version}
+}
+
+type versionCommand struct{}
+
+// Run prints the version.
+func (*versionCommand) Run(m *Main) error {
+	fmt.Fprintf(m.Stdout, "thor %s (%s)\n", app.Version, app.Build())
+	return nil
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"thor": main})
+}
+
+// TestScripts runs the files of testdata/script: they specify the command line.
+// Besides the usual commands there are
+//
+//	server [flags]          starts a server on a free port, sets THOR_URL and PORT
+//	ready                   waits until every job has run
+//	shutdown                asks it to stop and checks that it ends well
+//	exits CODE thor [args]  runs a command and checks its exit code
+//	read NAME FILE          sets a variable to the content of a file
+//
+// UPDATE_SCRIPTS=1 writes what cmp compares anew.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata/script",
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			s := &runningServer{}
+			env.Values[serverKey{}] = s
+			env.Defer(s.kill)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"server":   startServer,
+			"ready":    waitReady,
+			"shutdown": stopServer,
+			"exits":    checkExit,
+			"read": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+			},
+		},
+	})
+}
+
+type serverKey struct{}
+
+// runningServer is the server of a script.
+type runningServer struct{ cmd *exec.Cmd }
+
+func (s *runningServer) kill() {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill() // the script did not stop it,
+		_ = s.cmd.Wait()         // and does not want to know how it ended
+	}
+}
+
+func startServer(ts *testscript.TestScript, _ bool, args []string) {
+	s, _ := ts.Value(serverKey{}).(*runningServer)
+	path, err := exec.LookPath("thor")
+	ts.Check(err)
+	s.cmd = exec.Command(path, append([]string{"serve", "--addr", "localhost:0"}, args...)...)
+	s.cmd.Dir = ts.Getenv("WORK")
+	for _, name := range []string{"THOR_AUTH_KEY", "WS_FEATURE_POSITIONS"} {
+		if value := ts.Getenv(name); value != "" {
+			s.cmd.Env = append(s.cmd.Environ(), name+"="+value)
+		}
+	}
+	out, err := s.cmd.StdoutPipe()
+	ts.Check(err)
+	log, err := os.Create(filepath.Join(ts.Getenv("WORK"), "server.log"))
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(log.Close()) })
+	s.cmd.Stderr = log
+	ts.Check(s.cmd.Start())
+	reader := bufio.NewReader(out)
+	for {
+		line, err := reader.ReadString('\n')
+		if err != nil {
+			ts.Fatalf("the server ended: %v\n%s", s.cmd.Wait(), ts.ReadFile("server.log"))
+		}
+		if _, err := io.WriteString(log, line); err != nil {
+			ts.Fatalf("%v", err)
+		}
+		if rest, ok := strings.CutPrefix(line, "page "); ok {
+			url, _, _ := strings.Cut(rest, " ")
+			ts.Setenv("THOR_URL", url)
+			ts.Setenv("PORT", url[strings.LastIndex(url, ":")+1:])
+		}
+		if strings.HasPrefix(line, "Ctrl-C") {
+			return
+		}
+	}
+}
+
+func waitReady(ts *testscript.TestScript, _ bool, _ []string) {
+	for range 200 {
+		response, err := http.Get(ts.Getenv("THOR_URL") + "/readyz")
+		ts.Check(err)
+		ts.Check(response.Body.Close())
+		if response.StatusCode == http.StatusOK {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("the server does not get ready")
+}
+
+func stopServer(ts *testscript.TestScript, _ bool, _ []string) {
+	s, _ := ts.Value(serverKey{}).(*runningServer)
+	if runtime.GOOS == "windows" { // there is no signal to ask with
+		s.kill()
+		s.cmd = nil
+		return
+	}
+	ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
+	err := s.cmd.Wait()
+	s.cmd = nil
+	ts.Check(err)
+}
+
+func checkExit(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	err = ts.Exec(args[1], args[2:]...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}

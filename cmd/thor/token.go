@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"thor"
+	"thor/internal/auth"
+)
+
+type tokenCommand struct {
+	Create tokenCreate `cmd:"" help:"Make a token and print it."`
+}
+
+type tokenCreate struct {
+	Key      string        `name:"auth-key" env:"THOR_AUTH_KEY" required:"" help:"The key of the server."`
+	Sub      string        `name:"sub" required:"" help:"Who it is for."`
+	Accounts []string      `name:"accounts" help:"The accounts it may see."`
+	Role     []string      `name:"role" default:"viewer" help:"viewer, operator or publisher."`
+	TTL      time.Duration `name:"ttl" default:"12h" help:"How long it is valid."`
+}
+
+// Run makes a token.
+func (c *tokenCreate) Run(m *Main) error {
+	p := auth.Principal{Subject: c.Sub, Accounts: c.Accounts}
+	for _, role := range c.Role {
+		if !slices.Contains(auth.Roles(), auth.Role(role)) {
+			return usage{thor.Errorf(thor.EINVALID, "--role: %q is not a role; there are viewer, operator and publisher", role)}
+		}
+		p.Roles = append(p.Roles, auth.Role(role))
+	}
+	if len(c.Key) < auth.MinKey {
+		return usage{thor.Errorf(thor.EINVALID, "--auth-key: the key has %d characters, it needs at least %d", len(c.Key), auth.MinKey)}
+	}
+	door := auth.Door{Key: []byte(c.Key)}
+	token, err := door.NewToken(p, time.Now(), c.TTL)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(m.Stdout, token)
+	return nil
+}
