@@ -6,18 +6,24 @@ SHELL := /bin/sh
 LINT_VERSION := $(shell cat .golangci-lint-version)
 LINT := .bin/golangci-lint-$(LINT_VERSION)
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
-GOTESTSUM := gotest.tools/gotestsum@v1.13.0
-# How long each fuzz target runs.
-FUZZ_TIME ?= 10s
+GOTESTSUM := go run gotest.tools/gotestsum@v1.13.0
+# Each run of Go tests leaves a record, of which the last line of all is made.
+RUNS := bin/runs
+RECORD = $(GOTESTSUM) --format pkgname-and-test-fails --jsonfile $(RUNS)/$@.json --
+# How many inputs each fuzz target tries. A count, for a target stopped by the
+# clock may be stopped in the middle of one, which counts as a failure; and
+# little minimizing, which may take a minute for each new input.
+FUZZ := go test -run '^$$' -fuzztime $(or $(FUZZ_TIME),20000x) -fuzzminimizetime 10x
 
-.PHONY: check test setup generate generated ui format lint unit build e2e smoke figures bench clean
+.NOTPARALLEL:
+.PHONY: check test setup generate generated ui format lint unit build e2e smoke figures clean
 
 check:
 	go vet ./...
 	go test -shuffle=on ./...
 	go build ./...
 
-test: setup generated format-check lint unit build e2e smoke
+test: setup generated format-check lint unit build e2e smoke summary
 
 setup:
 	./.ci/setup
@@ -49,8 +55,8 @@ lint: $(LINT)
 	@dead="$$(go run $(DEADCODE) -test -tags e2e ./...)" && [ -z "$$dead" ] || { echo "dead code:"; echo "$$dead"; exit 1; }
 	cd web && npm run lint && npm run typecheck
 
-unit:
-	go run $(GOTESTSUM) --format pkgname-and-test-fails -- -race -shuffle=on ./...
+unit: | $(RUNS)
+	$(RECORD) -race -shuffle=on ./...
 	cd web && npm test
 
 # The binary, the other systems, and whether the committed page is what its
@@ -62,18 +68,32 @@ build: ui
 	GOOS=windows go vet ./... && GOOS=windows go build -o /dev/null ./cmd/thor
 	GOOS=darwin go vet ./... && GOOS=darwin go build -o /dev/null ./cmd/thor
 
-e2e:
+e2e: | $(RUNS)
 	go build -o bin/thor ./cmd/thor
-	go run $(GOTESTSUM) --format pkgname-and-test-fails -- -tags e2e ./e2e/...
+	$(RECORD) -tags e2e ./e2e/...
 	cd web && THOR_BIN="$(CURDIR)/bin/thor" npm run e2e
 
 # Every fuzz target for a moment, and every benchmark once.
 smoke:
-	go test -run '^$$' -fuzz '^FuzzDecimal$$' -fuzztime $(FUZZ_TIME) .
-	go test -run '^$$' -fuzz '^FuzzDecoder$$' -fuzztime $(FUZZ_TIME) ./internal/hub
-	go test -run '^$$' -fuzz '^FuzzCommand$$' -fuzztime $(FUZZ_TIME) ./internal/hub
-	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x ./internal/calendar
-	go run $(GOTESTSUM) --format pkgname-and-test-fails -- -run '^$$' -bench . -benchtime 10x ./...
+	$(FUZZ) -fuzz '^FuzzDecimal$$' .
+	$(FUZZ) -fuzz '^FuzzDecoder$$' ./internal/hub
+	$(FUZZ) -fuzz '^FuzzCommand$$' ./internal/hub
+	$(FUZZ) -fuzz '^FuzzParse$$' ./internal/calendar
+	go test -run '^$$' -bench . -benchtime 10x ./...
+
+# One line over all runs of Go tests, which is what CI reads.
+.PHONY: summary
+summary:
+	@$(GOTESTSUM) --format none --raw-command -- cat $(RUNS)/*.json
+
+# The figures of the README. On a shared machine compare those of one run.
+figures:
+	go build -o bin/thor ./cmd/thor
+	cd bench && go run ./figures "$(CURDIR)/bin/thor"
+	cd web/e2e && THOR_BIN="$(CURDIR)/bin/thor" node figures.mjs 60
+
+$(RUNS):
+	mkdir -p $@
 
 $(LINT): .golangci-lint-version
 	GOBIN="$(CURDIR)/.bin" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
