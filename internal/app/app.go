@@ -145,15 +145,14 @@ func (a *App) moved(ctx context.Context, t thor.Transition) error {
 // in canary.
 func (a *App) apply(ctx context.Context, s thor.FeatureStage) error {
 	a.logs.SetPublishing(s.Feature, s.Stage.Publishes())
+	var err error
 	if s.Stage.Publishes() {
-		if err := a.openLogs(ctx, s.Feature); err != nil {
-			return err
-		}
+		err = a.openLogs(ctx, s.Feature)
 	}
 	if a.hub != nil { // it is made after the stages
 		a.hub.Reassign()
 	}
-	return nil
+	return err
 }
 
 // openLogs opens the logs of the streams a feature has so far.

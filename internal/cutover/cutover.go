@@ -9,6 +9,7 @@ package cutover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -34,7 +35,7 @@ type Config struct {
 	Store stages
 	Layer publisher
 	// Changed is called after every transition, before its event is published;
-	// nil is nobody.
+	// nil is nobody. The event goes out even if it fails.
 	Changed func(ctx context.Context, t thor.Transition) error
 	Build   string // of this binary, for the audit
 	// Overrides are WS_FEATURE_…: false takes a feature back to shadow, true
@@ -48,7 +49,7 @@ type Controller struct {
 
 	moving sync.Mutex // one transition at a time; held while the store works
 
-	mu     sync.RWMutex // guards current
+	mu     sync.RWMutex // guards states
 	states map[string]thor.FeatureStage
 }
 
@@ -155,7 +156,10 @@ type Promotion struct {
 	Rev     uint64     // what the decision is based on
 	To      thor.Stage // where to; the next step when Any
 	Any     bool
-	Weight  int // of canary, in percent; 0 is the next one
+	// Weight is the share of canary, in percent: where it begins, or within it
+	// the next step. 0 begins with half of the clients, and within canary goes
+	// on to the next stage.
+	Weight int
 	Actor   string
 	Reason  string
 }
@@ -214,9 +218,15 @@ func (k *Controller) stale(ctx context.Context, now thor.FeatureStage, based uin
 	return err.WithHint("Look again, then repeat.")
 }
 
-// move stores a step and tells the world. The caller holds moving, or nobody
-// else has the controller yet.
+// moveTimeout bounds a step: storing it and telling the world.
+const moveTimeout = 30 * time.Second
+
+// move stores a step and tells the world. It is finished even if whoever asked
+// for it has gone: a stage that is stored and not told would be the worst of
+// both. The caller holds moving, or nobody else has the controller yet.
 func (k *Controller) move(ctx context.Context, t thor.Transition) (thor.Transition, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
+	defer cancel()
 	now := k.states[t.Feature] // only move writes states
 	t.At = time.Now().UTC().Truncate(time.Millisecond)
 	t.From, t.Rev, t.Gate, t.Build = now.Stage, now.Rev+1, NoGate, k.Build
@@ -232,13 +242,12 @@ func (k *Controller) move(ctx context.Context, t thor.Transition) (thor.Transiti
 	k.mu.Lock()
 	k.states[t.Feature] = t.Stage()
 	k.mu.Unlock()
+	var changedErr error
 	if k.Changed != nil {
-		if err := k.Changed(ctx, t); err != nil {
-			return t, err
-		}
+		changedErr = k.Changed(ctx, t)
 	}
-	if err := k.Layer.Publish(ctx, []thor.Event{event}); err != nil {
-		return t, fmt.Errorf("tell that %s is in %s: %w", t.Feature, t.To, err)
+	if err := errors.Join(changedErr, k.Layer.Publish(ctx, []thor.Event{event})); err != nil {
+		return t, fmt.Errorf("%s is in %s, but telling it failed: %w", t.Feature, t.To, err)
 	}
 	return t, nil
 }
@@ -272,8 +281,15 @@ func forward(now thor.FeatureStage, p Promotion) (to thor.Stage, weight int, err
 	if !slices.Contains(weights, weight) {
 		return 0, 0, thor.Errorf(thor.EINVALID, "%d is not a weight of canary", weight).WithHint("The weights are 1, 5, 25 and 50.")
 	}
-	if now.Stage == thor.StageCanary && weight <= now.Weight {
-		return 0, 0, thor.Errorf(thor.ECONFLICT, "%s is in canary at %d %%, and a promotion raises it", now.Feature, now.Weight)
+	if now.Stage == thor.StageCanary {
+		step := slices.Index(weights, now.Weight) + 1
+		if step == len(weights) {
+			return 0, 0, thor.Errorf(thor.ECONFLICT, "%s is in canary at %d %%, and the next step is live", now.Feature, now.Weight)
+		}
+		if weight != weights[step] {
+			return 0, 0, thor.Errorf(thor.ECONFLICT, "%s is in canary at %d %%, and the next weight is %d %%, not %d %%",
+				now.Feature, now.Weight, weights[step], weight)
+		}
 	}
 	return next, weight, nil
 }

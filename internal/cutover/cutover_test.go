@@ -166,11 +166,18 @@ func TestCanaryWeights(t *testing.T) {
 	if err := promote(5); err != nil || stageOf(t, k).Weight != 5 {
 		t.Fatalf("5 %%: %v", err)
 	}
-	if err := promote(1); thor.ErrorCode(err) != thor.ECONFLICT {
-		t.Errorf("down to 1 %%: %v", err)
+	for _, weight := range []int{1, 5, 50} { // back, nowhere, and past a step
+		if err := promote(weight); thor.ErrorCode(err) != thor.ECONFLICT || !strings.Contains(err.Error(), "the next weight is 25 %") {
+			t.Errorf("from 5 to %d %%: %v", weight, err)
+		}
 	}
-	if err := promote(25); err != nil || stageOf(t, k).Weight != 25 || stageOf(t, k).Stage != thor.StageCanary {
-		t.Errorf("up to 25 %%: %v", err)
+	for _, weight := range []int{25, 50} {
+		if err := promote(weight); err != nil || stageOf(t, k).Weight != weight || stageOf(t, k).Stage != thor.StageCanary {
+			t.Errorf("up to %d %%: %v", weight, err)
+		}
+	}
+	if err := promote(50); thor.ErrorCode(err) != thor.ECONFLICT || !strings.Contains(err.Error(), "the next step is live") {
+		t.Errorf("beyond the last weight: %v", err)
 	}
 	if err := promote(0); err != nil || stageOf(t, k).Stage != thor.StageLive || stageOf(t, k).Weight != 0 {
 		t.Errorf("live: %v", err)
@@ -323,6 +330,46 @@ func TestChangedComesBeforeTheEvent(t *testing.T) {
 	_, _, err = k.Rollback(t.Context(), "intraday", thor.StageOff, "ada", "")
 	if err == nil || errors.Is(err, context.Canceled) || !k.Publishes("intraday") {
 		t.Errorf("a step that was not stored took effect: %v", err)
+	}
+}
+
+// TestAStoredStepIsTold holds that a step does not end half way: whoever asked
+// may go, and whoever is told first may fail.
+func TestAStoredStepIsTold(t *testing.T) {
+	t.Parallel()
+	s, err := sqlite.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	l := &layer{}
+	broken := errors.New("broken")
+	k, _, err := Open(t.Context(), Config{Store: s, Layer: l, Changed: func(ctx context.Context, t thor.Transition) error {
+		if t.Action == thor.ActionInitial {
+			return nil
+		}
+		leave()
+		return errors.Join(ctx.Err(), broken)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = k.Rollback(ctx, feature, thor.StageOff, "ada", "")
+	if !errors.Is(err, broken) || errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want what broke and no word of who left", err)
+	}
+	if last := l.events[len(l.events)-1]; last.Key != feature || last.Version.Seq != 5 {
+		t.Errorf("the last event is %+v, want the step's", last)
+	}
+	leave()
+	if _, _, err := k.Rollback(ctx, "intraday", thor.StageOff, "ada", ""); !errors.Is(err, broken) || k.Publishes("intraday") {
+		t.Errorf("a rollback whose caller has gone: %v", err)
 	}
 }
 
