@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// architecture says what each package may import besides the standard library:
+// architecture says what each package, its tests aside, may import besides the
+// standard library:
 // packages of this module by their path below it, and modules by their path.
 // The root package is "thor"; "*" is every package of this module.
 var architecture = map[string][]string{
@@ -33,7 +34,7 @@ var architecture = map[string][]string{
 	// Adapters know their contract and their driver.
 	"internal/channel/memory": {"thor", "internal/channel"},
 	"internal/source/sim":     {"thor", "internal/source"},
-	"internal/store/sqlite":   {"thor", "internal/store", "modernc.org/sqlite", "github.com/gofrs/flock"},
+	"internal/store/sqlite":   {"thor", "internal/store", "modernc.org/sqlite", "github.com/gofrs/flock", "golang.org/x/sys"},
 
 	// Laws are for tests.
 	"internal/channel/channeltest": {"thor", "internal/channel", "github.com/google/go-cmp"},
@@ -90,7 +91,7 @@ type goPackage struct {
 func listPackages(t *testing.T) []goPackage {
 	t.Helper()
 	all := map[string]goPackage{}
-	for _, system := range []string{"linux", "windows"} {
+	for _, system := range []string{"linux", "darwin", "windows"} {
 		cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...")
 		cmd.Env = append(cmd.Environ(), "GOOS="+system)
 		out, err := cmd.Output()

@@ -36,9 +36,9 @@ type Events interface {
 	Since(ctx context.Context, id thor.StreamID, after uint64, limit int) ([]thor.Event, error)
 	// Streams lists every stream that was ever written to.
 	Streams(ctx context.Context) ([]thor.StreamID, error)
-	// Prune removes superseded events older than superseded, and final ones
-	// older than final. The newest event of a key stays, in streams without
-	// final events for ever.
+	// Prune removes superseded events older than superseded. In streams that have
+	// final events it removes everything older than final; in others the newest
+	// event of a key stays for ever.
 	Prune(ctx context.Context, superseded, final time.Time) (removed int64, err error)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -159,7 +160,8 @@ func (s *Store) Streams(ctx context.Context) ([]thor.StreamID, error) {
 	return ids, explain(rows.Err(), s.dir)
 }
 
-// Prune implements [store.Events].
+// Prune implements [store.Events]. It also changes the token, so that a backup
+// is known to be one soon after it was made.
 func (s *Store) Prune(ctx context.Context, superseded, final time.Time) (int64, error) {
 	var removed int64
 	err := s.transact(ctx, func(tx *sql.Tx) error {
@@ -178,11 +180,23 @@ func (s *Store) Prune(ctx context.Context, superseded, final time.Time) (int64, 
 		if err != nil {
 			return err
 		}
-		n, err := exec(ctx, tx, "DELETE FROM event WHERE final = 1 AND ts < ?", final.UnixMilli())
+		// Where the last word on a key is final, one that never came leaves with
+		// the others of its age.
+		n, err := exec(ctx, tx, `
+			DELETE FROM event WHERE final = 0 AND ts < ?1
+				AND EXISTS (SELECT 1 FROM event f WHERE f.stream = event.stream AND f.final = 1)`, final.UnixMilli())
+		removed += n
+		if err != nil {
+			return err
+		}
+		n, err = exec(ctx, tx, "DELETE FROM event WHERE final = 1 AND ts < ?", final.UnixMilli())
 		removed += n
 		return err
 	})
-	return removed, err
+	if err != nil {
+		return 0, err
+	}
+	return removed, explain(rotateIdentity(ctx, s.write, filepath.Join(s.dir, fileName), s.epoch), s.dir)
 }
 
 func exec(ctx context.Context, tx *sql.Tx, query string, args ...any) (affected int64, err error) {

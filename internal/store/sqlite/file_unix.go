@@ -3,20 +3,28 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// fileID names a file by device and inode: a copy has another.
-func fileID(path string) string {
-	info, err := os.Stat(path)
+// seal is the time the file system last changed the file, "" when there is no
+// file. No program can set it, so a copy or a restored file has another.
+func seal(path string) string {
+	var stat unix.Stat_t
+	if unix.Stat(path, &stat) != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d.%09d", stat.Ctim.Sec, stat.Ctim.Nsec)
+}
+
+// syncDir makes a rename in the directory last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // our own directory
 	if err != nil {
-		return ""
+		return err
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,95 +13,108 @@ import (
 
 // A client resumes by epoch and seq, so a database that has been restored or
 // copied must not go on with the epoch it finds: it would give numbers twice.
-// That is noticed by an identity kept in two places, the database and a file
-// beside it, and changed at every start and stop. A database that comes from
-// elsewhere, or from another time, does not match the file, or is another file
-// on disk than the one it was written in.
+//
+// It is noticed by a token that is kept in two places, the database and a file
+// beside it, and changed at every start, every stop and every minute between. A
+// database of another time does not have the file's token. A copy of both has;
+// so the database also keeps the file's seal, which a copy does not have: the
+// time at which the file system last changed the file, which nobody can set.
 
 const identityName = "thor.id"
 
-// identity is the content of the file.
+// identity is what the database knows of itself.
 type identity struct {
-	Token    string `json:"token"`
-	Previous string `json:"previous,omitempty"` // while the token is being changed
-	File     string `json:"file"`               // which file on disk the database is
+	epoch, token string
+	// previous is the token in the file while the token is being changed, "" at
+	// any other time.
+	previous string
+	seal     string // of the file
 }
 
-// settleEpoch returns the epoch to go on with and changes the identity.
+// settleEpoch returns the epoch to go on with and changes the token.
 func settleEpoch(ctx context.Context, db *sql.DB, path string) (string, error) {
-	epoch, token, err := readIdentity(ctx, db)
+	id, err := readIdentity(ctx, db)
 	if err != nil {
 		return "", err
 	}
-	id, err := readIdentityFile(path)
+	inFile, err := readToken(path)
 	if err != nil {
 		return "", err
 	}
-	known := token != "" && (token == id.Token || token == id.Previous) && id.File == fileID(path)
-	if !known {
-		epoch = newEpoch()
+	if !id.knows(inFile, seal(tokenPath(path))) {
+		id.epoch = strings.ToLower(rand.Text()[:8])
 	}
-	return epoch, rotateIdentity(ctx, db, path, epoch)
+	return id.epoch, rotateIdentity(ctx, db, path, id.epoch)
 }
 
-// rotateIdentity writes a new token to both places. A crash on the way leaves
-// the file naming both tokens, so either is recognised.
+// knows reports whether the file beside the database is the one it was last
+// used with. A crash while the token was being changed is recognised by either
+// token.
+func (id identity) knows(token, seal string) bool {
+	switch {
+	case token == "":
+		return false
+	case id.previous == "":
+		return token == id.token && seal == id.seal
+	}
+	return token == id.token || token == id.previous && seal == id.seal
+}
+
+// rotateIdentity writes a new token to both places.
 func rotateIdentity(ctx context.Context, db *sql.DB, path, epoch string) error {
-	_, token, err := readIdentity(ctx, db)
+	inFile, err := readToken(path)
 	if err != nil {
 		return err
 	}
-	id := identity{Token: rand.Text(), Previous: token, File: fileID(path)}
-	if err := writeIdentityFile(path, id); err != nil {
-		return err
-	}
-	_, err = db.ExecContext(ctx,
-		"INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', ?), ('token', ?)", epoch, id.Token)
+	token := rand.Text()
+	_, err = db.ExecContext(ctx, "INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', ?), ('token', ?), ('previous', ?)",
+		epoch, token, inFile)
 	if err != nil {
 		return err
 	}
-	id.Previous = ""
-	return writeIdentityFile(path, id)
+	if err := writeToken(path, token); err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "INSERT OR REPLACE INTO meta (name, value) VALUES ('previous', ''), ('seal', ?)",
+		seal(tokenPath(path)))
+	return err
 }
 
-func newEpoch() string { return strings.ToLower(rand.Text()[:8]) }
-
-func readIdentity(ctx context.Context, db *sql.DB) (epoch, token string, err error) {
+func readIdentity(ctx context.Context, db *sql.DB) (id identity, err error) {
 	err = db.QueryRowContext(ctx, `SELECT
 		coalesce((SELECT value FROM meta WHERE name = 'epoch'), ''),
-		coalesce((SELECT value FROM meta WHERE name = 'token'), '')`).Scan(&epoch, &token)
-	return epoch, token, err
+		coalesce((SELECT value FROM meta WHERE name = 'token'), ''),
+		coalesce((SELECT value FROM meta WHERE name = 'previous'), ''),
+		coalesce((SELECT value FROM meta WHERE name = 'seal'), '')`).
+		Scan(&id.epoch, &id.token, &id.previous, &id.seal)
+	return id, err
 }
 
-func readIdentityFile(path string) (identity, error) {
-	var id identity
-	data, err := os.ReadFile(filepath.Join(filepath.Dir(path), identityName))
-	if errors.Is(err, os.ErrNotExist) {
-		return id, nil
+func tokenPath(path string) string { return filepath.Join(filepath.Dir(path), identityName) }
+
+// readToken returns the token in the file beside the database, "" when there is
+// none.
+func readToken(path string) (string, error) {
+	data, err := os.ReadFile(tokenPath(path))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
 	}
-	if err != nil {
-		return id, err
-	}
-	if json.Unmarshal(data, &id) != nil {
-		return identity{}, nil // a damaged file matches nothing: a new epoch is the safe side
-	}
-	return id, nil
+	return strings.TrimSpace(string(data)), nil
 }
 
-func writeIdentityFile(path string, id identity) error {
-	data, err := json.Marshal(id)
-	if err != nil {
-		return err
-	}
-	name := filepath.Join(filepath.Dir(path), identityName)
-	temp, err := os.CreateTemp(filepath.Dir(path), identityName+".*")
+func writeToken(path, token string) error {
+	name := tokenPath(path)
+	temp, err := os.CreateTemp(filepath.Dir(name), identityName+".*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(temp.Name()) //nolint:errcheck // it is gone after the rename
-	_, err = temp.Write(append(data, '\n'))
+	_, err = temp.WriteString(token + "\n")
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return os.Rename(temp.Name(), name)
+	if err := os.Rename(temp.Name(), name); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
 }

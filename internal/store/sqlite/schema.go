@@ -80,6 +80,12 @@ CREATE TABLE audit (
 ) STRICT;
 
 CREATE INDEX audit_feature ON audit (feature, id);
+`, `
+-- A key leaves with its newest event, final or not.
+DROP TRIGGER final_gone;
+CREATE TRIGGER newest_gone AFTER DELETE ON event BEGIN
+	DELETE FROM latest WHERE stream = old.stream AND key = old.key AND seq = old.seq;
+END;
 `}
 
 // recognise refuses a file that is not ours and one that a newer thor has

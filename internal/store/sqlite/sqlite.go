@@ -30,7 +30,11 @@ import (
 const (
 	fileName = "thor.db"
 	lockName = "thor.lock"
+	pidName  = "thor.pid" // of who has the lock; a locked file cannot be written on every system
 )
+
+// readers is how many connections read at the same time; more wait.
+const readers = 8
 
 var _ store.Store = (*Store)(nil)
 
@@ -67,7 +71,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 
 // acquire takes the lock file, and names the process that has it.
 func acquire(dir string) (*flock.Flock, error) {
-	path := filepath.Join(dir, lockName)
+	path, pidPath := filepath.Join(dir, lockName), filepath.Join(dir, pidName)
 	lock := flock.New(path, flock.SetPermissions(0o600))
 	held, err := lock.TryLock()
 	if err != nil {
@@ -75,13 +79,13 @@ func acquire(dir string) (*flock.Flock, error) {
 	}
 	if !held {
 		who := "another process"
-		if pid, err := os.ReadFile(path); err == nil && len(pid) > 0 { //nolint:gosec // our own file
+		if pid, err := os.ReadFile(pidPath); err == nil && len(pid) > 0 { //nolint:gosec // our own file
 			who = "the process " + strings.TrimSpace(string(pid))
 		}
 		return nil, thor.Errorf(thor.ECONFLICT, "%s is using the data directory %s", who, dir).
 			WithHint("Stop it, or choose another directory with --data.")
 	}
-	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(pidPath, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return nil, errors.Join(explain(err, dir), lock.Unlock())
 	}
 	return lock, nil
@@ -90,6 +94,9 @@ func acquire(dir string) (*flock.Flock, error) {
 func (s *Store) open(ctx context.Context) error {
 	path := filepath.Join(s.dir, fileName)
 	if err := inspect(ctx, path); err != nil {
+		return err
+	}
+	if err := create(path); err != nil {
 		return err
 	}
 	var err error
@@ -103,6 +110,8 @@ func (s *Store) open(ctx context.Context) error {
 	if s.read, err = connect(path, queryOnly); err != nil {
 		return err
 	}
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
 	if s.epoch, err = settleEpoch(ctx, s.write, path); err != nil {
 		return err
 	}
@@ -142,9 +151,19 @@ func inspect(ctx context.Context, path string) error {
 		return err
 	}
 	if verdict != "ok" {
-		return damaged(path, errors.New(verdict))
+		return damaged(path, errors.New(strings.Join(strings.Fields(verdict), " "))) // it has several lines
 	}
 	return nil
+}
+
+// create makes an empty file that only this user can read; what SQLite puts
+// beside it has the same rights.
+func create(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the path is the operator's
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // writable finds out before SQLite does, which would open the file for reading

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"thor"
 	"thor/internal/store"
@@ -160,6 +162,88 @@ func TestEpoch(t *testing.T) {
 			t.Errorf("the restored store goes on with epoch %q", got)
 		}
 	})
+	t.Run("a directory put back from its copy gets a new one", func(t *testing.T) {
+		t.Parallel()
+		for name, killed := range map[string]bool{"of a stopped server": false, "of a killed server": true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				dir, backup := t.TempDir(), t.TempDir()
+				epoch := filled(t, dir)
+				if killed {
+					if err := mustOpen(t, dir).release(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				names := []string{fileName, identityName}
+				for _, name := range names {
+					copyFile(t, filepath.Join(dir, name), filepath.Join(backup, name))
+				}
+				for _, name := range names { // in place: the files are the same to the file system
+					copyFile(t, filepath.Join(backup, name), filepath.Join(dir, name))
+				}
+				if got := epochOf(t, dir); got == epoch {
+					t.Errorf("the restored store goes on with epoch %q", got)
+				}
+			})
+		}
+	})
+	t.Run("a backup made while it ran is known for one after the next pruning", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		backup := filepath.Join(t.TempDir(), "backup.db")
+		epoch := filled(t, dir)
+		s := mustOpen(t, dir)
+		if _, err := s.write.ExecContext(t.Context(), "VACUUM INTO ?", backup); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Prune(t.Context(), when, when); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.release(); err != nil {
+			t.Fatal(err)
+		}
+		copyFile(t, backup, database(dir))
+		if got := epochOf(t, dir); got == epoch {
+			t.Errorf("the restored store goes on with epoch %q", got)
+		}
+	})
+	t.Run("a crash while the token changes keeps it", func(t *testing.T) {
+		t.Parallel()
+		ctx := t.Context()
+		for name, crash := range map[string]func(s *Store, path string) error{
+			"before the file": func(s *Store, path string) error {
+				inFile, err := readToken(path)
+				if err != nil {
+					return err
+				}
+				_, err = s.write.ExecContext(ctx, "INSERT OR REPLACE INTO meta VALUES ('token', 'next'), ('previous', ?)", inFile)
+				return err
+			},
+			"behind the file": func(s *Store, path string) error {
+				inFile, err := readToken(path)
+				if err != nil {
+					return err
+				}
+				_, err = s.write.ExecContext(ctx, "INSERT OR REPLACE INTO meta VALUES ('token', 'next'), ('previous', ?)", inFile)
+				return errors.Join(err, writeToken(path, "next"))
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				epoch := filled(t, dir)
+				s := mustOpen(t, dir)
+				if err := errors.Join(crash(s, database(dir)), s.release()); err != nil {
+					t.Fatal(err)
+				}
+				for range 2 { // and once more, after it was settled
+					if got := epochOf(t, dir); got != epoch {
+						t.Errorf("epoch %q, want %q", got, epoch)
+					}
+				}
+			})
+		}
+	})
 	t.Run("a lost identity file means a new one", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
@@ -206,7 +290,7 @@ func TestRefusal(t *testing.T) {
 		{"a newer schema", func(t *testing.T, path string) {
 			t.Helper()
 			sqlExec(t, path, "PRAGMA user_version = 99")
-		}, "was written by a newer thor (schema 99, this build knows 1)"},
+		}, "was written by a newer thor (schema 99, this build knows 2)"},
 		{"another program's database", func(t *testing.T, path string) {
 			t.Helper()
 			if err := os.Remove(path); err != nil {
@@ -233,6 +317,9 @@ func TestRefusal(t *testing.T) {
 			}
 			if !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "Nothing was changed.") {
 				t.Errorf("error %q, want %q and that nothing was changed", err, tt.want)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("the error has more than one line: %q", err)
 			}
 			after, err := os.ReadFile(path)
 			if err != nil {
@@ -261,6 +348,48 @@ func sqlExec(t *testing.T, path, query string) {
 	defer db.Close() //nolint:errcheck // a test
 	if _, err := db.ExecContext(t.Context(), query); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestEarlierSchema opens a database as the first schema left it.
+func TestEarlierSchema(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, fileName)
+	sqlExec(t, path, migrations[0])
+	sqlExec(t, path, fmt.Sprintf("PRAGMA user_version = 1; PRAGMA application_id = %d", applicationID))
+	s := mustOpen(t, dir)
+	defer mustClose(t, s)
+	if _, err := s.Append(t.Context(), when, events(1)); err != nil {
+		t.Error(err)
+	}
+	var version int
+	if err := s.read.QueryRowContext(t.Context(), "PRAGMA user_version").Scan(&version); err != nil || version != len(migrations) {
+		t.Errorf("schema %d, %v; want %d", version, err, len(migrations))
+	}
+}
+
+// TestReadersAreBounded holds that a storm of requests does not use up the
+// process's files.
+func TestReadersAreBounded(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, t.TempDir())
+	defer mustClose(t, s)
+	if _, err := s.Append(t.Context(), when, events(200)); err != nil {
+		t.Fatal(err)
+	}
+	var group errgroup.Group
+	for range 200 {
+		group.Go(func() error {
+			_, err := s.Since(t.Context(), "positions:A", 0, 200)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	if open := s.read.Stats(); open.OpenConnections > readers || open.MaxOpenConnections != readers {
+		t.Errorf("%d connections are open, at most %d may be", open.OpenConnections, readers)
 	}
 }
 

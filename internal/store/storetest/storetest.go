@@ -37,7 +37,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Opener) {
 		{"since returns what follows, exactly", since},
 		{"pruning removes what was superseded, and since says so", pruneSuperseded},
 		{"pruning keeps the newest of each key and young final events", pruneKeeps},
-		{"old final events leave", pruneFinal},
+		{"old final events leave, and old ones that never became final", pruneFinal},
 		{"seq goes on after everything was pruned", pruneThenAppend},
 		{"a failed append leaves nothing behind", failedAppend},
 		{"a transition is stored with its audit and its event", transition},
@@ -290,14 +290,15 @@ func pruneKeeps(t *testing.T, opener Opener) {
 func pruneFinal(t *testing.T, opener Opener) {
 	s := open(t, opener)
 	mustAppend(t, s, at, finalDraft("intraday:X", "10:01", 1))
-	mustAppend(t, s, at.Add(time.Minute), finalDraft("intraday:X", "10:02", 2))
-	if _, err := s.Prune(t.Context(), at.Add(time.Hour), at.Add(time.Second)); err != nil {
-		t.Fatal(err)
+	mustAppend(t, s, at, draft("intraday:X", "10:02", 2))
+	mustAppend(t, s, at.Add(time.Minute), finalDraft("intraday:X", "10:03", 3), draft("intraday:X", "10:04", 4))
+	if removed, err := s.Prune(t.Context(), at.Add(time.Hour), at.Add(time.Second)); err != nil || removed != 2 {
+		t.Fatalf("pruned %d, %v; want 2", removed, err)
 	}
 	version, latest := mustLatest(t, s, "intraday:X", thor.Window{})
-	wantSeqs(t, latest, 2)
-	if version.Seq != 2 {
-		t.Errorf("the stream stands at %d, want 2", version.Seq)
+	wantSeqs(t, latest, 3, 4)
+	if version.Seq != 4 {
+		t.Errorf("the stream stands at %d, want 4", version.Seq)
 	}
 }
 
