@@ -60,14 +60,25 @@ func TestFeatures(t *testing.T) {
 					t.Errorf("encode: %v", err)
 				}
 			})
-			t.Run("its key is a member of its data", func(t *testing.T) {
+			t.Run("a message that does not fit its data is refused", func(t *testing.T) {
 				t.Parallel()
-				var data map[string]any
-				if err := json.Unmarshal(encode(t, f.Sample), &data); err != nil {
-					t.Fatal(err)
+				for what, forge := range map[string]func(m *thor.Message){
+					"another type":        func(m *thor.Message) { m.Type = `x","evil":"1` },
+					"no key":              func(m *thor.Message) { m.Key = "" },
+					"another key":         func(m *thor.Message) { m.Key += "x" },
+					"another owner":       func(m *thor.Message) { m.Stream = thor.NewStreamID(f.Name, "somebody-else") },
+					"a stream of nothing": func(m *thor.Message) { m.Stream = "orders:PAPER-1" },
+				} {
+					m := f.Sample
+					forge(&m)
+					if _, err := m.Encode(); err == nil {
+						t.Errorf("%s was encoded", what)
+					}
 				}
-				if data[f.Key] != f.Sample.Key {
-					t.Errorf("%s is %v, and the key of the message %q", f.Key, data[f.Key], f.Sample.Key)
+				bare := f.Sample
+				bare.Stream = thor.StreamID(f.Name)
+				if _, err := bare.Encode(); (err == nil) != (f.Scope == thor.ScopeShared) {
+					t.Errorf("on the stream without an owner: %v", err)
 				}
 			})
 			t.Run("its data ends with the source's timestamp", func(t *testing.T) {

@@ -27,7 +27,8 @@ type Message struct {
 }
 
 // Encode validates the message and returns its data as it goes out: the bytes
-// that REST and WebSocket both carry.
+// that REST and WebSocket both carry. Type, stream, key and data must belong
+// together, so that nobody's data can go out on a stream of somebody else.
 func (m Message) Encode() (json.RawMessage, error) {
 	if m.Data == nil {
 		return nil, Errorf(EINVALID, "a message for %s without data", m.Stream)
@@ -42,7 +43,57 @@ func (m Message) Encode() (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", m.Stream, err)
 	}
-	return data, nil
+	if m.Stream == CutoverStream {
+		return data, nil
+	}
+	f, err := FeatureNamed(m.Stream.Feature())
+	if err != nil {
+		return nil, err
+	}
+	return data, f.fits(m, data)
+}
+
+// fits reports whether what a message says about its data is true.
+func (f Feature) fits(m Message, data []byte) error {
+	if m.Type != f.Type {
+		return Errorf(EINVALID, "%s: the type is %q, and messages of %s have the type %s", m.Stream, m.Type, f.Name, f.Type)
+	}
+	if key := member(data, f.Key); m.Key == "" || m.Key != key {
+		return Errorf(EINVALID, "%s: the key is %q, and %s in the data is %q", m.Stream, m.Key, f.Key, key)
+	}
+	owner := ""
+	if param := f.Scope.Param(); param != "" {
+		owner = member(data, param)
+	}
+	if m.Stream != NewStreamID(f.Name, owner) {
+		return Errorf(EINVALID, "%s: the data belongs on the stream %s", m.Stream, NewStreamID(f.Name, owner))
+	}
+	return nil
+}
+
+// member returns a string among the members of a JSON object, "" when there is
+// none of that name.
+func member(data []byte, name string) string {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return ""
+	}
+	for d.More() {
+		found, err := d.Token()
+		if err != nil {
+			return ""
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return ""
+		}
+		if found == name {
+			var text string
+			_ = json.Unmarshal(value, &text) // what is no string is no key
+			return text
+		}
+	}
+	return ""
 }
 
 // SameBody reports whether two encoded payloads are equal but for their

@@ -160,8 +160,8 @@ type Promotion struct {
 	// the next step. 0 begins with half of the clients, and within canary goes
 	// on to the next stage.
 	Weight int
-	Actor   string
-	Reason  string
+	Actor  string
+	Reason string
 }
 
 // Promote takes one step forward: a stage, or within canary a weight. The

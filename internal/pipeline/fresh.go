@@ -10,7 +10,7 @@ import (
 )
 
 // lastWords remembers what was said last on a stream: the newest event of each
-// key, and when the newest of all was.
+// key, and when the newest of all was. Events are put in the order of their seq.
 type lastWords struct {
 	window int // how many keys to remember; 0 is all
 	keys   map[string]thor.Event
@@ -18,10 +18,7 @@ type lastWords struct {
 }
 
 func (l *lastWords) put(e thor.Event) {
-	l.keys[e.Key] = e
-	if e.Time.After(l.spoke) {
-		l.spoke = e.Time
-	}
+	l.keys[e.Key], l.spoke = e, e.Time
 	for l.window > 0 && len(l.keys) > 2*l.window { // bars: keys come and do not come back
 		oldest := e.Key
 		for key := range l.keys {
@@ -75,7 +72,9 @@ func news(previous, next thor.Event, silent, cadence time.Duration) bool {
 	case cadence == 0:
 		return false // on change only
 	}
-	return silent >= cadence-cadence/10 // a beat is never exactly on time
+	// A beat is never exactly on time; and when the clock went back, nobody knows
+	// how long the silence was.
+	return silent >= cadence-cadence/10 || silent < 0
 }
 
 // lastOf returns the last words of a stream, read from the store the first time.

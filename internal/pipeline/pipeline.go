@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,7 @@ type Pipeline struct {
 	Config
 	requests chan *request
 	last     map[thor.StreamID]*lastWords // owned by Run
+	unsent   []thor.Event                 // owned by Run: stored, and not published yet
 	counts   counts
 }
 
@@ -96,7 +98,7 @@ func (p *Pipeline) encode(msgs []thor.Message) (events []thor.Event, invalid err
 		p.counts.lostDigits.Add(int64(m.Lost))
 		data, err := m.Encode()
 		if err == nil {
-			_, err = thor.FeatureNamed(m.Stream.Feature())
+			_, err = thor.FeatureNamed(m.Stream.Feature()) // stages do not come this way
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -152,27 +154,38 @@ func (p *Pipeline) runOnce(ctx context.Context, batch []*request) {
 
 func (p *Pipeline) commit(ctx context.Context, now time.Time, events []thor.Event) error {
 	events, err := p.fresh(ctx, now, events)
-	if err != nil || len(events) == 0 {
+	if err != nil {
 		return err
 	}
-	stored, err := p.Store.Append(ctx, now, events)
-	if err != nil {
-		return fmt.Errorf("store %d messages: %w", len(events), err)
+	var stored []thor.Event
+	if len(events) > 0 {
+		if stored, err = p.Store.Append(ctx, now, events); err != nil {
+			return fmt.Errorf("store %d messages: %w", len(events), err)
+		}
 	}
 	p.counts.stored.Add(int64(len(stored)))
-	out := make([]thor.Event, 0, len(stored))
 	for _, e := range stored {
 		p.last[e.Stream].put(e)
 		if p.Publishes(e.Stream.Feature()) {
-			out = append(out, e)
+			p.unsent = append(p.unsent, e)
 		}
 	}
+	return p.publish(ctx)
+}
+
+// publish sends what is stored and not sent yet: also what the layer refused
+// before, for a job that says the same again is not heard. Beyond maxBatch the
+// oldest are left to the readers, who find them in the store.
+func (p *Pipeline) publish(ctx context.Context) error {
+	out := p.unsent
 	if len(out) == 0 {
 		return nil
 	}
 	if err := p.Layer.Publish(ctx, out); err != nil {
+		p.unsent = slices.Clone(out[max(0, len(out)-maxBatch):])
 		return fmt.Errorf("publish %d messages: %w", len(out), err)
 	}
+	p.unsent = nil
 	p.counts.published.Add(int64(len(out)))
 	if p.Tap != nil {
 		p.Tap(out)

@@ -164,6 +164,31 @@ func TestPipeline(t *testing.T) {
 			t.Errorf("counts %+v", c)
 		}
 	})
+	run("after the clock went back it speaks at once, then in its cadence", func(t *testing.T, b *bench) {
+		ahead := time.Now().Add(10 * time.Minute)
+		said := balance("A", "1")
+		data, err := said.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		event := thor.Event{Stream: said.Stream, Type: said.Type, Key: said.Key, Data: data}
+		if _, err := b.store.Append(t.Context(), ahead, []thor.Event{event}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(second)
+		b.send(t, balance("A", "1"))
+		b.layer.want(t, "account_balance:A/2")
+		time.Sleep(second / 2)
+		b.send(t, balance("A", "1"))
+		b.layer.want(t, "account_balance:A/2")
+	})
+	run("a stage is not a job's to publish", func(t *testing.T, b *bench) {
+		err := b.Broadcast(t.Context(), thor.CutoverMessage(thor.FeatureStage{Feature: "positions", Stage: thor.StageLive, Since: time.Now()}))
+		if thor.ErrorCode(err) != thor.ENOTFOUND {
+			t.Errorf("error %v, want %s", err, thor.ENOTFOUND)
+		}
+		b.layer.want(t)
+	})
 	run("a feature with cadence 0 speaks on change only", func(t *testing.T, b *bench) {
 		b.send(t, market(thor.MarketClosed))
 		time.Sleep(time.Hour)
@@ -220,6 +245,16 @@ func TestPipeline(t *testing.T) {
 		if events, err := b.store.Since(t.Context(), "account_balance:A", 0, 10); err != nil || len(events) != 1 {
 			t.Errorf("stored %d events, %v; want 1", len(events), err)
 		}
+	})
+	run("what the publisher refused goes out with the next call, though it says nothing new", func(t *testing.T, b *bench) {
+		b.layer.err = errors.New("the layer is away")
+		if err := b.Broadcast(t.Context(), market(thor.MarketOpen)); err == nil {
+			t.Error("no error")
+		}
+		b.layer.events, b.layer.err = nil, nil
+		b.send(t, market(thor.MarketOpen))
+		b.send(t, market(thor.MarketOpen))
+		b.layer.want(t, "global_market/1")
 	})
 	run("concurrent calls keep the order of each stream", func(t *testing.T, b *bench) {
 		var wg sync.WaitGroup

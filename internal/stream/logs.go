@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,17 +44,16 @@ type Logs struct {
 
 // Append adds stored events to their logs. Events of features that are closed
 // are left out. When a log has missed something, it is made anew from the
-// store.
+// store. What fails on one stream holds nothing back on the others.
 func (s *Logs) Append(ctx context.Context, events []thor.Event) error {
+	var errs []error
 	for _, e := range events {
-		if err := s.append(ctx, e); err != nil {
-			return err
-		}
+		errs = append(errs, s.append(ctx, e))
 	}
 	if s.Changed != nil {
 		s.Changed()
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *Logs) append(ctx context.Context, e thor.Event) error {
@@ -69,25 +69,23 @@ func (s *Logs) append(ctx context.Context, e thor.Event) error {
 // Open makes the log of a stream, so that it can be attached to before its
 // first event.
 func (s *Logs) Open(ctx context.Context, ids ...thor.StreamID) error {
+	var errs []error
 	for _, id := range ids {
 		s.mu.RLock()
 		skip := s.logs[id] != nil || s.off[id.Feature()]
 		s.mu.RUnlock()
-		if skip {
-			continue
-		}
-		if err := s.load(ctx, id); err != nil {
-			return err
+		if !skip {
+			errs = append(errs, s.load(ctx, id))
 		}
 	}
 	if s.Changed != nil {
 		s.Changed()
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // load makes a stream's log anew. Its readers find the old one ended and attach
-// to the new one.
+// to the new one. A log that came further while the store was read stays.
 func (s *Logs) load(ctx context.Context, id thor.StreamID) error {
 	var limits Limits
 	if s.Limits != nil {
@@ -103,6 +101,9 @@ func (s *Logs) load(ctx context.Context, id thor.StreamID) error {
 		return nil
 	}
 	if old := s.logs[id]; old != nil {
+		if now := old.Version(); now.Epoch == at.Epoch && now.Seq >= at.Seq {
+			return nil
+		}
 		old.End()
 	}
 	if s.logs == nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -344,6 +345,23 @@ func (s *shelf) Latest(_ context.Context, stream thor.StreamID, _ thor.Window) (
 	return thor.Version{Epoch: "e1", Seq: uint64(len(events))}, events, s.err
 }
 
+// slowShelf answers its first reader with what it held when it was asked, after
+// it was told to go on.
+type slowShelf struct {
+	*shelf
+	asked        atomic.Bool
+	read, resume chan struct{}
+}
+
+func (s *slowShelf) Latest(ctx context.Context, stream thor.StreamID, w thor.Window) (at thor.Version, events []thor.Event, err error) {
+	at, events, err = s.shelf.Latest(ctx, stream, w)
+	if s.asked.CompareAndSwap(false, true) {
+		close(s.read)
+		<-s.resume
+	}
+	return at, events, err
+}
+
 type viewer string
 
 func (v viewer) MaySee(account string) bool { return string(v) == account }
@@ -470,6 +488,40 @@ func TestLogs(t *testing.T) {
 		s.err = nil
 		publish(t, logs, s, "global_market", 2)
 		wantBrief(t, attach(t, logs, viewer(""), "global_market").Read(1, 1<<20).Frames, "gap1-2 2")
+	})
+	t.Run("a stream that fails holds nothing back on the others", func(t *testing.T) {
+		t.Parallel()
+		logs, s := setup()
+		publish(t, logs, s, "global_market", 1)
+		told := 0
+		logs.Changed = func() { told++ }
+		s.err = errors.New("away")
+		failing, market := event(1, "k", false), event(2, "k", false)
+		failing.Stream, market.Stream = "positions:A", "global_market"
+		if err := logs.Append(t.Context(), []thor.Event{failing, market}); !errors.Is(err, s.err) {
+			t.Errorf("error %v", err)
+		}
+		if head := attach(t, logs, viewer(""), "global_market").Head(); head != 2 || told != 1 {
+			t.Errorf("head %d, told %d times", head, told)
+		}
+	})
+	t.Run("a log that came further while the store was read stays", func(t *testing.T) {
+		t.Parallel()
+		logs, s := setup()
+		slow := &slowShelf{shelf: s, read: make(chan struct{}), resume: make(chan struct{})}
+		publish(t, logs, s, "global_market", 1)
+		logs.SetPublishing("global_market", false)
+		logs.SetPublishing("global_market", true)
+		logs.Store = slow
+		opened := make(chan error)
+		go func() { opened <- logs.Open(t.Context(), "global_market") }()
+		<-slow.read
+		publish(t, logs, s, "global_market", 2)
+		l := attach(t, logs, viewer(""), "global_market")
+		close(slow.resume)
+		if err := <-opened; err != nil || l.Ended() || attach(t, logs, viewer(""), "global_market").Head() != 2 {
+			t.Errorf("the log of 2 was replaced by one of 1: %v", err)
+		}
 	})
 	t.Run("changes are told outside the lock", func(t *testing.T) {
 		t.Parallel()
