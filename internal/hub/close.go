@@ -16,6 +16,7 @@ const (
 	closeForbidden          ws.StatusCode = 4403
 	closeUnsupportedVersion ws.StatusCode = 4406
 	closeTimeout            ws.StatusCode = 4408
+	closeTooMany            ws.StatusCode = 4429
 	closeStalled            ws.StatusCode = 4508
 
 	closeRestarting ws.StatusCode = 1012

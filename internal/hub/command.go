@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"thor"
+	"thor/internal/stream"
 )
 
 // command is what a client may send. Unknown members are ignored.
@@ -30,6 +32,8 @@ type resumePoint struct {
 const (
 	maxStreams = 1000 // a subscribe may name
 	maxBad     = 10   // messages in a row that cannot be used
+	maxClient  = 128  // characters of the name a client gives itself
+	maxID      = 128  // characters of a message's id, which is echoed
 )
 
 // command does what a message says.
@@ -70,15 +74,15 @@ func parseCommand(message []byte) (command, error) {
 		var id struct {
 			ID json.RawMessage `json:"id"`
 		}
-		if json.Unmarshal(message, &id) == nil && isScalar(id.ID) {
+		if json.Unmarshal(message, &id) == nil && isID(id.ID) {
 			cmd.ID = id.ID
 		}
 		return cmd, thor.Errorf(thor.EINVALID, "the message cannot be read: %w", err).
 			WithHint(`A message is a JSON object with a type, for instance {"type":"ping"}.`)
 	}
-	if len(cmd.ID) > 0 && !isScalar(cmd.ID) {
+	if len(cmd.ID) > 0 && !isID(cmd.ID) {
 		cmd.ID = nil
-		return cmd, thor.Errorf(thor.EINVALID, "id must be a string or a number")
+		return cmd, thor.Errorf(thor.EINVALID, "id must be a string or a number of at most %d characters", maxID)
 	}
 	if len(cmd.Streams) > maxStreams {
 		return cmd, thor.Errorf(thor.EINVALID, "%d streams in one message, at most %d are taken", len(cmd.Streams), maxStreams)
@@ -88,11 +92,13 @@ func parseCommand(message []byte) (command, error) {
 			return cmd, err
 		}
 	}
-	if len(cmd.Client) > 128 {
-		return cmd, thor.Errorf(thor.EINVALID, "client may be 128 characters long")
+	if len(cmd.Client) > maxClient {
+		return cmd, thor.Errorf(thor.EINVALID, "client may be %d characters long", maxClient)
 	}
 	return cmd, nil
 }
+
+func isID(raw json.RawMessage) bool { return isScalar(raw) && len(raw) <= maxID }
 
 func isScalar(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] != '{' && raw[0] != '[' }
 
@@ -108,13 +114,13 @@ func (c *conn) execute(ctx context.Context, cmd command, message []byte) error {
 				WithHint("hello lists the streams there are for you.")
 		}
 		c.identify(cmd.Client)
-		c.undefault()
+		c.undefault(cmd.Streams)
 		c.subscribe(ctx, cmd)
 	case "unsubscribe":
-		c.undefault()
-		for _, id := range cmd.Streams {
-			c.detach(id)
+		if len(cmd.Streams) == 0 {
+			return thor.Errorf(thor.EINVALID, "unsubscribe needs streams")
 		}
+		c.unsubscribe(cmd.Streams)
 		c.send(encode("unsubscribed", cmd.ID, streamsData{Streams: cmd.Streams}))
 	case "subscriptions":
 		c.send(encode("subscriptions", cmd.ID, streamsData{Streams: slices.Sorted(maps.Keys(c.subs))}))
@@ -127,10 +133,30 @@ func (c *conn) execute(ctx context.Context, cmd command, message []byte) error {
 	return nil
 }
 
-// undefault ends the default: from now on the client follows what it asks for.
-func (c *conn) undefault() {
-	c.followAt = time.Time{}
-	c.following = false
+// undefault ends the default: from now on the client follows what it asks for,
+// and nothing else.
+func (c *conn) undefault(asked []thor.StreamID) {
+	if c.following {
+		for id := range maps.Clone(c.subs) {
+			if !slices.Contains(asked, id) {
+				c.detach(id)
+			}
+		}
+	}
+	c.followAt, c.following, c.unwanted = time.Time{}, false, nil
+}
+
+// unsubscribe stops following streams; the default leaves them out as well.
+func (c *conn) unsubscribe(ids []thor.StreamID) {
+	for _, id := range ids {
+		c.detach(id)
+		if c.following || !c.followAt.IsZero() {
+			if c.unwanted == nil {
+				c.unwanted = map[thor.StreamID]bool{}
+			}
+			c.unwanted[id] = true
+		}
+	}
 }
 
 // pong echoes every scalar of a ping, and adds the server's time.
@@ -139,14 +165,19 @@ func (c *conn) pong(message []byte) error {
 	if err := json.Unmarshal(message, &fields); err != nil {
 		return thor.Errorf(thor.EINVALID, "the message cannot be read: %w", err)
 	}
-	pong := map[string]any{}
-	for name, value := range fields {
-		if isScalar(value) {
-			pong[name] = value
+	payload := []byte(`{"type":"pong"`)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if name == "type" || name == "ts" || !isScalar(fields[name]) {
+			continue
 		}
+		key, err := json.Marshal(name)
+		if err != nil {
+			return err
+		}
+		payload = append(append(append(append(payload, ','), key...), ':'), fields[name]...)
 	}
-	pong["type"], pong["ts"] = "pong", time.Now().UnixMilli()
-	c.send(encodeObject(pong))
+	payload = strconv.AppendInt(append(payload, `,"ts":`...), time.Now().UnixMilli(), 10)
+	c.send(stream.AppendFrame(nil, append(payload, '}')))
 	return nil
 }
 
@@ -228,7 +259,7 @@ func (c *conn) hello() {
 // assign tells the client where its data comes from in canary, when that is
 // news. In the other stages the cutover stream says it to all.
 func (c *conn) assign() {
-	if !c.greeted() || c.closing {
+	if c.assigned == nil || c.closing { // before hello, which tells it
 		return
 	}
 	for name, f := range c.hub.Features(c.identity()) {

@@ -3,11 +3,15 @@ package hub
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"thor"
+	"thor/internal/auth"
 )
 
 func TestPing(t *testing.T) {
@@ -17,8 +21,12 @@ func TestPing(t *testing.T) {
 		c.want("hello")
 		c.send(`{"type":"ping","timestamp":123,"who":"me","deep":{"x":1},"on":true}`)
 		var pong map[string]any
-		if err := json.Unmarshal([]byte(c.want("pong")[0].raw), &pong); err != nil {
+		answer := c.want("pong")[0].raw
+		if err := json.Unmarshal([]byte(answer), &pong); err != nil {
 			t.Fatal(err)
+		}
+		if !strings.HasPrefix(answer, `{"type":"pong","on":true,"timestamp":123,"who":"me","ts":`) {
+			t.Errorf("got %s, want the type first", answer)
 		}
 		if pong["timestamp"] != float64(123) || pong["who"] != "me" || pong["on"] != true || pong["deep"] != nil || pong["ts"] == nil {
 			t.Errorf("pong %v", pong)
@@ -79,6 +87,30 @@ func TestSubscribe(t *testing.T) {
 		}
 		w.publish(t, draft("global_market", 1))
 		c.want("global_market/1")
+	})
+	environments(t, "a subscribe after the default has begun leaves what was asked for alone", nil, func(t *testing.T, w *world) {
+		w.publish(t, draft("positions:A", 1), draft("global_market", 1))
+		c := w.dial(t)
+		c.want("hello", "snapshot global_market/1", "snapshot positions:A/1")
+		c.send(`{"type":"subscribe","streams":["global_market"]}`)
+		c.want("subscribed", "snapshot global_market/1")
+		w.publish(t, draft("positions:A", 2), draft("positions:NEW", 1), draft("global_market", 2))
+		c.want("global_market/2")
+		c.silent(50 * time.Millisecond)
+	})
+	environments(t, "an unsubscribe leaves a stream out of the default and does not end it", nil, func(t *testing.T, w *world) {
+		w.publish(t, draft("positions:A", 1), draft("global_market", 1))
+		c := w.dial(t)
+		c.want("hello")
+		c.send(`{"type":"unsubscribe","streams":["positions:A"]}`)
+		c.want("unsubscribed", "snapshot global_market/1")
+		w.publish(t, draft("positions:A", 2), draft("positions:NEW", 1))
+		c.want("snapshot positions:NEW/1")
+		c.send(`{"type":"unsubscribe","streams":["global_market"]}`)
+		c.want("unsubscribed")
+		w.publish(t, draft("global_market", 2), draft("positions:A", 3), draft("positions:NEW", 2))
+		c.want("positions:NEW/2")
+		c.silent(50 * time.Millisecond)
 	})
 	environments(t, "unsubscribe and subscriptions", nil, func(t *testing.T, w *world) {
 		w.publish(t, draft("positions:A", 1), draft("global_market", 1))
@@ -168,6 +200,26 @@ func TestResume(t *testing.T) {
 		w.publish(t, draft("positions:A", 4))
 		c.want("positions:A/4")
 	})
+	environments(t, "what is said while the store is asked is done after it, in order", nil, func(t *testing.T, w *world) {
+		epoch := w.publish(t, draft("positions:A", 1), draft("positions:A", 2), draft("global_market", 1))[0].Version.Epoch
+		restart(t, w)
+		c := w.dial(t)
+		c.want("hello")
+		subscribe(c, epoch, 1)
+		c.send(`{"type":"unsubscribe","streams":["positions:A"]}`)
+		c.send(`{"type":"subscriptions"}`)
+		for {
+			m := c.next()
+			if m.Type == "subscriptions" {
+				if got := data[streamsData](t, m).Streams; len(got) != 0 {
+					t.Errorf("subscriptions %v, want none", got)
+				}
+				break
+			}
+		}
+		w.publish(t, draft("positions:A", 3))
+		c.silent(50 * time.Millisecond)
+	})
 	environments(t, "below what the store keeps gets a snapshot", nil, func(t *testing.T, w *world) {
 		epoch := w.publish(t, draft("positions:A", 1), draft("positions:A", 2), draft("positions:A", 3))[0].Version.Epoch
 		if _, err := w.store.Prune(t.Context(), time.Now().Add(time.Hour), time.Now()); err != nil {
@@ -192,6 +244,8 @@ func TestBadMessages(t *testing.T) {
 		{"an unknown type", `{"type":"dance"}`, "invalid", `"dance"`},
 		{"a field of the wrong type", `{"type":"subscribe","streams":"x"}`, "invalid", "cannot be read"},
 		{"no streams", `{"type":"subscribe"}`, "invalid", "needs streams"},
+		{"no streams to leave", `{"type":"unsubscribe"}`, "invalid", "needs streams"},
+		{"a long id", `{"type":"ping","id":"` + strings.Repeat("i", 200) + `"}`, "invalid", "id must be"},
 		{"a malformed stream", `{"type":"subscribe","streams":["a b"]}`, "invalid", "not a stream id"},
 		{"an id that is no scalar", `{"type":"ping","id":{}}`, "invalid", "id must be"},
 		{"a negative seq", `{"type":"subscribe","streams":["cutover"],"resume":{"cutover":{"epoch":"e","seq":-1}}}`, "invalid", "cannot be read"},
@@ -228,4 +282,64 @@ func TestBadMessages(t *testing.T) {
 		}
 		c.want("close 4400")
 	})
+}
+
+// TestAnyConversation says anything in any order, and mostly does not listen:
+// whatever happens to one connection, the hub serves the next.
+func TestAnyConversation(t *testing.T) {
+	t.Parallel()
+	door := &auth.Door{Key: []byte("0123456789abcdef0123456789abcdef")}
+	token, err := door.NewToken(auth.Principal{Subject: "ada", Accounts: []string{"A"}}, time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	many := make([]string, 500)
+	for i := range many {
+		many[i] = fmt.Sprintf(`"positions:none-%d"`, i)
+	}
+	phrases := []string{
+		`{"type":"auth","token":"` + token + `","client":"desk-3"}`,
+		`{"type":"auth","token":"` + token + `"}`,
+		`{"type":"auth","token":"nonsense","client":"x"}`,
+		`{"type":"subscribe","streams":["positions:A","global_market"],"client":"desk-4"}`,
+		`{"type":"subscribe","streams":["positions:A"],"resume":{"positions:A":{"epoch":"EPOCH","seq":1}}}`,
+		`{"type":"subscribe","id":"` + strings.Repeat("i", 120) + `","streams":[` + strings.Join(many, ",") + `,"global_market"]}`,
+		`{"type":"unsubscribe","streams":["positions:A"]}`,
+		`{"type":"subscriptions"}`,
+		`{"type":"ping","deep":{},"n":1}`,
+		`{"type":"dance"}`,
+		`nonsense`,
+	}
+	for seed := range uint64(30) {
+		virtual(t, fmt.Sprintf("seed %d", seed), func(c *Config) {
+			c.Door = door
+			c.Shards = 1
+		}, func(t *testing.T, w *world) {
+			epoch := w.publish(t, draft("positions:A", 1), draft("positions:A", 2), draft("global_market", 1))[0].Version.Epoch
+			w.logs.SetPublishing("positions", false)
+			w.logs.SetPublishing("positions", true) // an empty log: a resume asks the store
+			if err := w.logs.Open(t.Context(), "positions:A"); err != nil {
+				t.Fatal(err)
+			}
+			random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
+			c := w.dialAs(t, nil)
+			for range 40 {
+				switch random.IntN(12) {
+				case 0:
+					w.setStage("positions", FeatureState{Stage: thor.StageCanary, DataSource: thor.DataSourceWS, Rev: random.Uint64()})
+				case 1:
+					w.logs.SetPublishing("positions", random.IntN(2) == 0)
+				case 2:
+					w.publish(t, draft("positions:A", random.IntN(100)), draft("global_market", 1))
+				case 3:
+					time.Sleep(time.Duration(random.IntN(2000)) * time.Millisecond)
+				default:
+					c.send(strings.ReplaceAll(phrases[random.IntN(len(phrases))], "EPOCH", epoch))
+				}
+			}
+			next := w.dialAs(t, nil)
+			next.send(phrases[0])
+			next.want("authenticated", "hello")
+		})
+	}
 }

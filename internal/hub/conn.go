@@ -30,12 +30,16 @@ type conn struct {
 	pinged   time.Time
 	deadline time.Time // for a token, or for the answer to a close
 
-	following bool      // the default: everything it may see
-	followAt  time.Time // when the default begins; zero once decided
+	following bool                   // the default: everything it may see
+	followAt  time.Time              // when the default begins; zero once decided
+	unwanted  map[thor.StreamID]bool // of the default: unsubscribed
 	subs      map[thor.StreamID]*sub
 	order     []*sub // for taking turns
 	turn      int
 	assigned  map[string]thor.DataSource
+
+	reading bool   // a subscribe waits for the store
+	held    []byte // what came from the client since
 
 	control []byte // frames that go before everything else
 	rest    []byte // what the transport did not take
@@ -54,6 +58,8 @@ func (c *conn) open() {
 	now := time.Now()
 	c.heard, c.pinged = now, now
 	switch {
+	case c.hub.drained.Load(): // it came between the refusal of new ones and the farewell
+		c.shutdown()
 	case c.refusal != nil:
 		c.close(c.refusal.code, c.refusal.reason)
 	case c.principal != nil:
@@ -63,14 +69,23 @@ func (c *conn) open() {
 	}
 }
 
-// receive takes bytes from the client.
+// receive takes bytes from the client. While a command waits for the store what
+// follows waits too, so that commands are answered in order.
 func (c *conn) receive(ctx context.Context, data []byte) {
 	c.heard = time.Now()
+	if c.reading {
+		c.hold(data)
+		return
+	}
 	fault := c.decoder.feed(data, func(f frame) bool {
 		switch f.op {
 		case ws.OpText:
 			if !c.closing {
 				c.command(ctx, f.payload)
+			}
+			if c.reading {
+				c.hold(c.decoder.rest())
+				return false
 			}
 		case ws.OpPing:
 			c.send(stream.AppendControl(nil, ws.OpPong, f.payload))
@@ -85,6 +100,15 @@ func (c *conn) receive(ctx context.Context, data []byte) {
 		c.close(fault.code, fault.reason)
 	}
 	c.flush()
+}
+
+// hold keeps what the client says for later.
+func (c *conn) hold(data []byte) {
+	if len(c.held)+len(data) > maxControl {
+		c.close(closeTooMany, "too much was sent while a resume was read")
+		return
+	}
+	c.held = append(c.held, data...)
 }
 
 // send queues a frame that goes before the streams.
@@ -136,11 +160,11 @@ func (c *conn) shutdown() {
 	c.close(closeRestarting, "the server is restarting")
 }
 
-// ended is told by the transport.
+// ended is told by the transport. A client that has stalled cannot be told why:
+// nothing goes through to it.
 func (c *conn) ended(err error) {
 	if errors.Is(err, errStalled) {
 		c.hub.Logger.Info("connection stalled", slog.String("connection", c.id))
-		c.close(closeStalled, "no progress for 10 seconds")
 	}
 	c.drop()
 }

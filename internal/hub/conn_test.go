@@ -65,6 +65,15 @@ func TestAuth(t *testing.T) {
 		c.send(say(token(t, time.Hour, "A")))
 		c.want("authenticated", "hello", "snapshot positions:A/1")
 	})
+	virtual(t, "a client may name itself with its token", keyed, func(t *testing.T, w *world) {
+		w.setStage("positions", FeatureState{Stage: thor.StageCanary, DataSource: thor.DataSourceWS, Rev: 2})
+		c := w.dialAs(t, nil)
+		c.send(fmt.Sprintf(`{"type":"auth","token":%q,"client":"desk-3"}`, token(t, time.Hour)))
+		told := data[helloData](t, c.want("authenticated", "hello")[1]).Features["positions"]
+		if told.DataSource != thor.DataSourceWS {
+			t.Errorf("told %+v", told)
+		}
+	})
 	virtual(t, "without a token the connection is closed after 5 seconds", keyed, func(t *testing.T, w *world) {
 		began := time.Now()
 		c := w.dialAs(t, nil)

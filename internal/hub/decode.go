@@ -48,6 +48,13 @@ func (d *decoder) feed(data []byte, handle func(frame) bool) *closeError {
 	}
 }
 
+// rest returns the bytes that are not decoded yet and forgets them.
+func (d *decoder) rest() []byte {
+	rest := d.pending
+	d.pending = nil
+	return rest
+}
+
 // next reads one frame off the pending bytes; its size is 0 when it is not
 // whole. The frame is nil for a fragment that does not end its message.
 func (d *decoder) next() (f *frame, size int, fault *closeError) {

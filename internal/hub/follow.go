@@ -2,6 +2,8 @@ package hub
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -45,17 +47,25 @@ func (c *conn) follow() {
 	c.followVisible()
 }
 
-// followVisible attaches to what the principal may see and does not follow yet.
+// followVisible attaches to what the principal may see, does not follow yet and
+// has not unsubscribed.
 func (c *conn) followVisible() {
 	for _, id := range c.hub.Logs.Visible(c.principal) {
-		if c.subs[id] == nil {
+		if c.subs[id] == nil && !c.unwanted[id] {
 			c.attach(id) //nolint:errcheck,gosec // it may have gone since; then there is nothing to follow
 		}
 	}
 }
 
-// attach begins to follow a stream with its snapshot.
+// errClosing is for who does something with a connection that is being closed.
+var errClosing = errors.New("the connection is closing")
+
+// attach begins to follow a stream with its snapshot. Whatever a client has
+// asked for, a connection that is being closed follows nothing.
 func (c *conn) attach(id thor.StreamID) (*sub, error) {
+	if c.closing {
+		return nil, errClosing
+	}
 	log, err := c.hub.Logs.Attach(c.principal, id)
 	if err != nil {
 		return nil, err
@@ -117,6 +127,9 @@ func (c *conn) reattach() {
 // longer gets the snapshot.
 const maxReplay = 5000
 
+// replayWait bounds how long the store is asked.
+const replayWait = 10 * time.Second
+
 // resumption is a subscribe with resume points that are older than the logs.
 type resumption struct {
 	command command
@@ -145,24 +158,30 @@ func (c *conn) subscribe(ctx context.Context, cmd command) {
 		c.finishSubscribe(r)
 		return
 	}
-	c.hub.spawn(func() {
+	c.reading = c.hub.spawn(func() {
+		ctx, cancel := context.WithTimeout(ctx, replayWait)
+		defer cancel()
 		for id, after := range old {
 			events, err := c.hub.History.Since(ctx, id, after, maxReplay)
-			if err == nil {
-				r.events[id] = events
+			if err != nil && thor.ErrorCode(err) != thor.ENOTFOUND { // the client gets the snapshot
+				c.hub.Logger.Error("read for a resume", slog.String("stream", string(id)), slog.Any("error", err))
 			}
+			r.events[id] = events
 		}
 		c.shard.post(event{kind: eventResumed, conn: c, resume: r})
 	})
 }
 
-// resumed goes on with a subscribe when the store has answered.
-func (c *conn) resumed(r *resumption) {
+// resumed goes on with a subscribe when the store has answered, and with what
+// the client said in the meantime.
+func (c *conn) resumed(ctx context.Context, r *resumption) {
+	held := c.held
+	c.reading, c.held = false, nil
 	if c.closing {
 		return
 	}
 	c.finishSubscribe(r)
-	c.flush()
+	c.receive(ctx, held)
 }
 
 // finishSubscribe attaches and answers.

@@ -116,19 +116,24 @@ func (h *Hub) Run(ctx context.Context) error {
 	h.ended = true
 	h.mu.Unlock()
 	close(h.done)
+	for _, s := range h.shards {
+		s.turnAway()
+	}
 	h.background.Wait()
 	return err
 }
 
-// spawn runs fn in a goroutine that Run waits for; it is false, and nothing
-// runs, when the hub has ended.
-func (h *Hub) spawn(fn func()) bool {
+// spawn runs functions in goroutines that Run waits for; it is false, and none
+// of them runs, when the hub has ended.
+func (h *Hub) spawn(fns ...func()) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ended {
 		return false
 	}
-	h.background.Go(fn)
+	for _, fn := range fns {
+		h.background.Go(fn)
+	}
 	return true
 }
 
@@ -200,16 +205,15 @@ func (h *Hub) Stats() Stats {
 	}
 }
 
-// connect gives a new connection to a shard: who is there, or nil until a token
-// says so, and a refusal when it is to be closed at once. It is false when the
-// hub has ended.
-func (h *Hub) connect(p *auth.Principal, refusal *closeError, transport func(post func(event)) starter) bool {
+// connect gives a new connection to a shard. It is false when the hub has ended.
+func (h *Hub) connect(g guest, transport func(post func(event)) starter) bool {
 	c := &conn{
 		hub:       h,
 		shard:     h.shards[h.next.Add(1)%uint64(len(h.shards))],
 		id:        "c" + strconv.FormatUint(h.accepted.Add(1), 10),
-		principal: p,
-		refusal:   refusal,
+		principal: g.principal,
+		client:    g.client,
+		refusal:   g.refusal,
 		subs:      map[thor.StreamID]*sub{},
 	}
 	t := transport(func(e event) {

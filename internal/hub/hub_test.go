@@ -1,16 +1,25 @@
 package hub
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
+	"io"
+	"net"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
 
 	"thor"
+	"thor/internal/auth"
+	"thor/internal/stream"
 )
 
 func TestPlainClient(t *testing.T) {
@@ -174,6 +183,86 @@ func TestDrain(t *testing.T) {
 			t.Errorf("a new connection got %d, want 503", r.Code)
 		}
 	})
+}
+
+func TestDrainTellsWhoComesLate(t *testing.T) {
+	t.Parallel()
+	virtual(t, "a connection that was let in before the farewell and opens after it", nil, func(t *testing.T, w *world) {
+		w.Drain(t.Context())
+		late := w.dial(t) // a pipe does not ask whether new ones are refused
+		late.want("server_shutdown", "close 1012")
+	})
+}
+
+// TestRunEndsWithConnectionsOnTheirWay connects while the hub ends: whichever
+// of them is first, none is left behind.
+func TestRunEndsWithConnectionsOnTheirWay(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			h := New(Config{
+				Logs: &stream.Logs{}, Door: &auth.Door{}, Shards: 1,
+				Features: func(string) map[string]FeatureState { return nil },
+				Cadence:  func(thor.StreamID) time.Duration { return 0 },
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- h.Run(ctx) }()
+			var clients sync.WaitGroup
+			for range 20 {
+				clients.Go(func() {
+					ours, theirs := net.Pipe()
+					defer ours.Close() //nolint:errcheck // a test
+					if !h.serve(theirs, nil, guest{principal: local()}) {
+						theirs.Close() //nolint:errcheck,gosec // as ServeHTTP does
+					}
+					_, _ = io.Copy(io.Discard, ours)
+				})
+			}
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			clients.Wait()
+		})
+	}
+}
+
+func TestHalfClose(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), nil)
+	server := httptest.NewServer(w)
+	t.Cleanup(server.Close)
+	for range 20 { // it was a matter of luck
+		conn, br, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http")+"/ws/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := append(ws.MustCompileFrame(ws.MaskFrameInPlace(ws.NewPingFrame([]byte("?")))),
+			ws.MustCompileFrame(ws.MaskFrameInPlace(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, ""))))...)
+		tcp, ok := conn.(*net.TCPConn)
+		if !ok {
+			t.Fatalf("a %T", conn)
+		}
+		_, err = tcp.Write(said)
+		if err := errors.Join(err, tcp.CloseWrite()); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(cmp.Or[io.Reader](bufferedOrNil(br), conn))
+		if err != nil || !bytes.Contains(answer, ws.MustCompileFrame(ws.NewPongFrame([]byte("?")))) ||
+			!bytes.HasSuffix(answer, ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))) {
+			t.Fatalf("answered %q, %v; want the pong and the close", answer, err)
+		}
+		conn.Close() //nolint:errcheck,gosec // a test
+	}
+}
+
+// bufferedOrNil is r, or a nil interface when there is none.
+func bufferedOrNil(r *bufio.Reader) io.Reader {
+	if r == nil {
+		return nil
+	}
+	return r
 }
 
 func TestCloseReasonIsCutAtARune(t *testing.T) {

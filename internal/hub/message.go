@@ -81,15 +81,6 @@ func encode(kind string, id json.RawMessage, data any) []byte {
 	return stream.AppendFrame(nil, payload)
 }
 
-// encodeObject makes the frame of a message that is one flat object.
-func encodeObject(object map[string]any) []byte {
-	payload, err := json.Marshal(object)
-	if err != nil {
-		panic(fmt.Sprintf("hub: encode an object: %v", err)) // of scalars that were decoded
-	}
-	return stream.AppendFrame(nil, payload)
-}
-
 // errorFrame makes the frame of an error. What is not meant for people stays in
 // the log.
 func errorFrame(id json.RawMessage, err error) []byte {

@@ -147,7 +147,7 @@ func (s *shard) handle(ctx context.Context, e event) {
 	case eventClosed:
 		c.ended(e.err)
 	case eventResumed:
-		c.resumed(e.resume)
+		c.resumed(ctx, e.resume)
 	case eventOpen, eventReassign, eventDrain:
 	}
 }
@@ -164,6 +164,20 @@ func (s *shard) check() {
 func (s *shard) end() {
 	for c := range s.conns {
 		c.drop()
+	}
+}
+
+// turnAway closes the connections that came when the hub had ended already.
+func (s *shard) turnAway() {
+	for {
+		select {
+		case e := <-s.events:
+			if e.kind == eventOpen {
+				e.conn.t.Close() //nolint:errcheck,gosec // it may be gone already
+			}
+		default:
+			return
+		}
 	}
 }
 

@@ -61,7 +61,7 @@ func newNetTransport(conn net.Conn, leftover []byte, post func(event)) *netTrans
 }
 
 // start runs the two goroutines. They end after Close, or when the peer is gone.
-func (t *netTransport) start(h *Hub) bool { return h.spawn(t.write) && h.spawn(t.read) }
+func (t *netTransport) start(h *Hub) bool { return h.spawn(t.write, t.read) }
 
 // TryWrite implements transport.
 func (t *netTransport) TryWrite(b []byte) (int, error) {
@@ -108,6 +108,12 @@ func (t *netTransport) read() {
 		n, err := t.conn.Read(buffer)
 		if n > 0 {
 			t.post(event{kind: eventReadable, data: append([]byte(nil), buffer[:n]...)})
+		}
+		if errors.Is(err, io.EOF) {
+			// The client says no more and may still listen: what was taken for it,
+			// the answer to its close perhaps, goes out when the shard closes.
+			t.post(event{kind: eventClosed, err: err})
+			return
 		}
 		if err != nil {
 			t.fail(err)

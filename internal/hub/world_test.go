@@ -147,7 +147,7 @@ func virtual(t *testing.T, name string, change func(*Config), test func(t *testi
 func pipe(t *testing.T, w *world, p *auth.Principal) net.Conn {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	if !w.serve(theirs, nil, p, nil) {
+	if !w.serve(theirs, nil, guest{principal: p}) {
 		t.Fatal("the hub has ended")
 	}
 	return ours
