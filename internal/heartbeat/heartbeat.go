@@ -57,7 +57,7 @@ type Run struct {
 	Job      string
 	Late     time.Duration // how long after it was due it began
 	Duration time.Duration
-	Missed   int // how often it was due while it still ran
+	Missed   int // how many beats of its interval went by while it ran
 	Err      error
 }
 
@@ -66,8 +66,11 @@ type entry struct {
 	Job
 	index    int
 	due      time.Time
+	wait     time.Duration // how far ahead due was when it was set
 	running  bool
-	failures int // in a row
+	began    time.Time // of the newest run
+	warned   bool      // that it does not stop
+	failures int       // in a row
 }
 
 // result is what a run reports to the loop.
@@ -94,7 +97,7 @@ func (b *Beat) Run(ctx context.Context) error {
 			job.Timeout = max(job.Interval, MinTimeout)
 		}
 		entries[i] = &entry{Job: job, index: i, due: now}
-		b.status[i] = Status{Job: job.Name, Interval: job.Interval}
+		b.status[i] = Status{Job: job.Name, Interval: job.Interval, Timeout: job.Timeout}
 	}
 	b.mu.Unlock()
 
@@ -118,13 +121,14 @@ func (b *Beat) runOnce(ctx context.Context, now time.Time, entries []*entry, res
 	sleep := longSleep
 	for _, e := range entries {
 		if e.running {
+			b.warn(e, now)
 			continue
 		}
-		if ahead := e.due.Sub(now); ahead > max(e.Interval, lastRetry) {
-			e.due = align(now, e.Interval) // the wall clock went back
+		if e.due.Sub(now) > e.wait { // the wall clock went back
+			e.due = now.Add(e.wait)
 		}
 		if !e.due.After(now) {
-			e.running = true
+			e.running, e.began, e.warned = true, now, false
 			b.update(e.index, func(s *Status) { s.Running, s.Began = true, now })
 			go run(ctx, e.Job, result{index: e.index, due: e.due}, results)
 			continue
@@ -163,15 +167,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 // finish notes the result and decides when the job is due next.
 func (b *Beat) finish(e *entry, r result) {
 	e.running = false
-	missed := 0
-	next := align(r.due, e.Interval)
-	for !next.After(r.ended) && missed < 1000 {
-		missed++
-		next = next.Add(e.Interval)
-	}
-	if !next.After(r.ended) { // after a long sleep of the machine
-		next = align(r.ended, e.Interval)
-	}
+	next := align(r.ended, e.Interval)
 	if r.err == nil {
 		e.failures = 0
 		if e.Next != nil {
@@ -186,9 +182,10 @@ func (b *Beat) finish(e *entry, r result) {
 			next = wait.NotBefore()
 		}
 	}
-	e.due = next
+	e.due, e.wait = next, next.Sub(r.ended)
 	late := max(0, r.began.Sub(r.due))
-	b.note(e, r, late, missed)
+	missed := int(r.ended.Truncate(e.Interval).Sub(r.began.Truncate(e.Interval)) / e.Interval)
+	b.note(e, r, late, max(0, missed))
 }
 
 // notBefore is an error that says when to ask again.
@@ -209,7 +206,7 @@ func backOff(failures int) time.Duration {
 	if failures < 8 {
 		ceiling = min(lastRetry, firstRetry<<(failures-1))
 	}
-	return ceiling/2 + rand.N(ceiling/2+1) //nolint:gosec // not a secret
+	return rand.N(ceiling) + 1 //nolint:gosec // not a secret
 }
 
 // drain waits for the jobs that still run.

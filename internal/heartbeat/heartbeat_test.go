@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -132,8 +133,8 @@ func TestBeat(t *testing.T) {
 		at := runs.offsets()
 		for i := 1; i < 9; i++ {
 			ceiling := min(lastRetry, firstRetry<<(i-1))
-			if wait := at[i] - at[i-1]; wait < ceiling/2 || wait > ceiling {
-				t.Errorf("retry %d came after %v, want %v to %v", i, wait, ceiling/2, ceiling)
+			if wait := at[i] - at[i-1]; wait <= 0 || wait > ceiling {
+				t.Errorf("retry %d came after %v, want at most %v", i, wait, ceiling)
 			}
 		}
 		if last := at[len(at)-1] - at[len(at)-2]; last != second {
@@ -151,17 +152,45 @@ func TestBeat(t *testing.T) {
 		}
 	})
 
-	bubble(t, "an error that names a time is not retried before", func(t *testing.T) {
-		var runs diary
-		start(t, &Beat{Jobs: []Job{{Name: "limited", Interval: second, Run: func(context.Context) error {
-			if runs.note() == 1 {
-				return limited{time.Now().Add(20 * second)}
+	for _, wait := range []time.Duration{20 * second, 60 * second, time.Hour} {
+		bubble(t, fmt.Sprintf("an error that names a time %v ahead is not retried before", wait), func(t *testing.T) {
+			var runs diary
+			start(t, &Beat{Jobs: []Job{{Name: "limited", Interval: second, Run: func(context.Context) error {
+				if runs.note() == 1 {
+					return limited{time.Now().Add(wait)}
+				}
+				return nil
+			}}}})
+			time.Sleep(wait + 5*second)
+			if got := runs.offsets()[1]; got != wait {
+				t.Errorf("retried after %v, want %v", got, wait)
 			}
-			return nil
-		}}}})
-		time.Sleep(25 * second)
-		if wait := runs.offsets()[1]; wait != 20*second {
-			t.Errorf("retried after %v, want 20s", wait)
+		})
+	}
+
+	bubble(t, "a job that is deaf to its deadline is in trouble, and logged once", func(t *testing.T) {
+		release := make(chan struct{})
+		var log strings.Builder
+		b := &Beat{
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Jobs:   []Job{{Name: "deaf", Interval: second, Run: func(context.Context) error { <-release; return nil }}},
+		}
+		start(t, b)
+		time.Sleep(9 * second)
+		if s := b.Status()[0]; s.Trouble(time.Now()) != "has not ended a run yet" {
+			t.Errorf("trouble %q within the deadline", s.Trouble(time.Now()))
+		}
+		time.Sleep(time.Minute)
+		if s := b.Status()[0]; s.Trouble(time.Now()) != "has run for 1m9s and does not stop at its deadline of 5s" {
+			t.Errorf("trouble %q", s.Trouble(time.Now()))
+		}
+		close(release)
+		time.Sleep(2 * second)
+		if s := b.Status()[0]; s.Trouble(time.Now()) != "" || s.Overruns < 68 {
+			t.Errorf("trouble %q, status %+v", s.Trouble(time.Now()), s)
+		}
+		if got := strings.Count(log.String(), "job does not stop at its deadline"); got != 1 {
+			t.Errorf("%d lines, want 1:\n%s", got, log.String())
 		}
 	})
 
@@ -238,12 +267,75 @@ func (l limited) NotBefore() time.Time { return l.at }
 
 func TestAClockThatGoesBackDoesNotStopTheBeat(t *testing.T) {
 	t.Parallel()
-	b := &Beat{status: make([]Status, 1)}
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	e := &entry{Job: Job{Name: "job", Interval: time.Second}, due: now.Add(time.Hour)}
-	sleep := b.runOnce(t.Context(), now, []*entry{e}, nil)
-	if sleep != time.Second || !e.due.Equal(now.Add(time.Second)) {
-		t.Errorf("sleeps %v, due %v; want a second", sleep, e.due)
+	for _, back := range []time.Duration{time.Second, 10 * time.Second, 25 * time.Second, time.Minute, time.Hour} {
+		for _, wait := range []time.Duration{100 * time.Millisecond, time.Second, 5 * time.Second, time.Minute} {
+			b := &Beat{status: make([]Status, 1)}
+			e := &entry{Job: Job{Name: "job", Interval: time.Second}, due: now.Add(wait), wait: wait}
+			b.runOnce(t.Context(), now.Add(-back), []*entry{e}, nil)
+			if left := e.due.Sub(now.Add(-back)); left != wait {
+				t.Errorf("%v back, the job is due in %v, want %v", back, left, wait)
+			}
+		}
+	}
+}
+
+func TestLatenessIsNotAnOverrun(t *testing.T) {
+	t.Parallel()
+	at := func(ms int) time.Time { return time.UnixMilli(1_000_000 + int64(ms)) }
+	for _, tt := range []struct{ due, began, ended, late, missed int }{
+		{0, 0, 10, 0, 0},
+		{0, 0, 1000, 0, 1},
+		{0, 2, 2500, 2, 2},
+		{0, 3_600_000, 3_600_001, 3_600_000, 0}, // the machine slept
+		{0, 900, 1100, 900, 1},
+	} {
+		var got Run
+		b := &Beat{status: make([]Status, 1), Logger: slog.New(slog.DiscardHandler), Observe: func(r Run) { got = r }}
+		e := &entry{Job: Job{Name: "job", Interval: time.Second}}
+		b.finish(e, result{due: at(tt.due), began: at(tt.began), ended: at(tt.ended)})
+		if got.Late.Milliseconds() != int64(tt.late) || got.Missed != tt.missed {
+			t.Errorf("due %d, %d to %d: late %v, missed %d", tt.due, tt.began, tt.ended, got.Late, got.Missed)
+		}
+		if !e.due.After(at(tt.ended)) || e.due.Sub(at(tt.ended)) > time.Second {
+			t.Errorf("ended at %v, due again at %v", at(tt.ended), e.due)
+		}
+	}
+}
+
+func TestTrouble(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	fine := Status{Interval: time.Second, Timeout: 5 * time.Second, Runs: 7, Began: now.Add(-time.Second)}
+	for want, change := range map[string]func(s *Status){
+		"":                                func(*Status) {},
+		"has failed: no":                  func(s *Status) { s.Failures, s.LastError = 1, "no" },
+		"has failed 3 times in a row: no": func(s *Status) { s.Failures, s.LastError = 3, "no" },
+		"began 6s late":                   func(s *Status) { s.Late = 6 * time.Second },
+		"has not run for 20s":             func(s *Status) { s.Began = now.Add(-20 * time.Second) },
+		"has not ended a run yet":         func(s *Status) { s.Runs = 0 },
+		"has run for 11s and does not stop at its deadline of 5s": func(s *Status) { s.Running, s.Began = true, now.Add(-11*time.Second) },
+	} {
+		s := fine
+		change(&s)
+		if got := s.Trouble(now); got != want {
+			t.Errorf("trouble %q, want %q", got, want)
+		}
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	t.Parallel()
+	var l lateness
+	for range 49 {
+		l.add(time.Millisecond)
+	}
+	l.add(9 * time.Second)
+	if got, _ := l.quantile(0.99); got != 9*time.Second {
+		t.Errorf("p99 of 50 samples is %v, want the worst", got)
+	}
+	if got, _ := l.quantile(0.5); got != time.Millisecond {
+		t.Errorf("p50 %v", got)
 	}
 }
 

@@ -1,7 +1,9 @@
 package heartbeat
 
 import (
+	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 )
@@ -10,6 +12,7 @@ import (
 type Status struct {
 	Job       string
 	Interval  time.Duration
+	Timeout   time.Duration
 	Running   bool
 	Began     time.Time // of the newest run
 	Duration  time.Duration
@@ -17,9 +20,33 @@ type Status struct {
 	Runs      int64
 	Failed    int64
 	Failures  int   // in a row, up to now
-	Overruns  int64 // how often it was due while it still ran
+	Overruns  int64 // how many beats of its interval went by while it ran
 	LastError string
 	FailedAt  time.Time
+}
+
+// grace is how late a job may be, or past its deadline, on a busy machine.
+const grace = 5 * time.Second
+
+// Trouble says in words why the job does not do what it should, or "".
+func (s Status) Trouble(now time.Time) string {
+	switch since := now.Sub(s.Began); {
+	case s.Failures > 1:
+		return fmt.Sprintf("has failed %d times in a row: %s", s.Failures, s.LastError)
+	case s.Failures == 1:
+		return "has failed: " + s.LastError
+	case s.Running && since > s.Timeout+grace:
+		return fmt.Sprintf("has run for %v and does not stop at its deadline of %v", since.Round(time.Second), s.Timeout)
+	case s.Running && s.Runs > 0:
+		return ""
+	case s.Runs == 0:
+		return "has not ended a run yet"
+	case s.Late > grace:
+		return fmt.Sprintf("began %v late", s.Late.Round(time.Millisecond))
+	case since > s.Interval+s.Duration+grace:
+		return fmt.Sprintf("has not run for %v", since.Round(time.Second))
+	}
+	return ""
 }
 
 // Status returns the state of every job, in the order of the registry.
@@ -41,6 +68,15 @@ func (b *Beat) update(index int, change func(*Status)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	change(&b.status[index])
+}
+
+// warn logs once of a run that goes on behind its deadline.
+func (b *Beat) warn(e *entry, now time.Time) {
+	if e.warned || now.Sub(e.began) <= e.Timeout+grace {
+		return
+	}
+	e.warned = true
+	b.Logger.Warn("job does not stop at its deadline", slog.String("job", e.Name), slog.Duration("deadline", e.Timeout))
 }
 
 // note keeps and logs what a run was like. A job that goes on failing is logged
@@ -92,5 +128,5 @@ func (l *lateness) quantile(q float64) (time.Duration, bool) {
 		return 0, false
 	}
 	sorted := slices.Sorted(slices.Values(l.samples[:min(l.n, len(l.samples))]))
-	return sorted[int(q*float64(len(sorted)-1))], true
+	return sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)], true
 }
