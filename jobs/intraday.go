@@ -35,14 +35,21 @@ func (j *Intraday) Execute(ctx context.Context, out thor.Broadcaster) error {
 	return nil
 }
 
+// late is how long a minute may take to become final. A bar that takes longer
+// does not hold the others back.
+const late = time.Hour
+
 // resume returns the minute the next run reads from: the oldest that was not
 // final, or else the newest, which may still be corrected.
 func resume(since time.Time, bars []thor.Bar) time.Time {
+	if len(bars) == 0 {
+		return since
+	}
+	newest := bars[len(bars)-1].TimestampMinute
 	for _, b := range bars { // oldest first
-		if !b.Final {
+		if !b.Final && newest.Sub(b.TimestampMinute) <= late {
 			return b.TimestampMinute
 		}
-		since = b.TimestampMinute
 	}
-	return since
+	return newest
 }

@@ -104,7 +104,9 @@ func TestIntradayReadsOnWhereItWas(t *testing.T) {
 	run(&out{})
 	f.err = nil
 	run(&out{})
-	want := []time.Time{{}, minute(2), minute(3), minute(4), minute(4), minute(4), minute(4)}
+	run(&out{}, bar(4, false), bar(59, true), bar(70, true)) // one that will not become final
+	run(&out{})
+	want := []time.Time{{}, minute(2), minute(3), minute(4), minute(4), minute(4), minute(4), minute(4), minute(70)}
 	if diff := cmp.Diff(want, f.since); diff != "" {
 		t.Errorf("read from (-want +got):\n%s", diff)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -60,8 +61,12 @@ type fileSettings struct {
 
 var _ kong.Resolver = (*fileSettings)(nil)
 
-// configFile reads the file the arguments name, or thor.toml if there is one.
+// configFile reads the file the arguments name, or thor.toml if there is one,
+// for the commands that have settings.
 func configFile(args []string) (*fileSettings, error) {
+	if len(args) == 0 || !slices.Contains([]string{"serve", "config", "token"}, args[0]) || slices.Contains(args, "--help") {
+		return &fileSettings{}, nil
+	}
 	path, named := defaultFile, false
 	for i, arg := range args {
 		if value, ok := strings.CutPrefix(arg, "--config="); ok {
@@ -116,6 +121,8 @@ func (f *fileSettings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (
 	switch v := value.(type) {
 	case string, int64, float64, bool:
 		return fmt.Sprint(v), nil
+	case time.Time:
+		return v.Format(time.RFC3339), nil
 	case []any:
 		words := make([]string, len(v))
 		for i, word := range v {
@@ -123,7 +130,7 @@ func (f *fileSettings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (
 		}
 		return strings.Join(words, ","), nil
 	}
-	return nil, thor.Errorf(thor.EINVALID, "%s: %q has a value of the wrong kind", f.path, flag.Name)
+	return nil, errors.New("a value of the wrong kind")
 }
 
 func inEnvironment(flag *kong.Flag) bool {
@@ -146,10 +153,13 @@ func (c *configShow) Run(m *Main, file *fileSettings, k *kong.Context) error {
 	fmt.Fprintln(w, "SETTING\tVALUE\tFROM\tVARIABLE")
 	origins := origins(k, file)
 	t := reflect.TypeFor[app.Config]()
-	eachSetting(c.Config, func(name string, value reflect.Value) {
+	eachSetting(c.complete(k, file), func(name string, value reflect.Value) {
 		shown := text(value)
 		if name == "auth-key" && shown != "" {
 			shown = "(set)"
+		}
+		if name == "data" && shown == "" {
+			shown = "(temporary)"
 		}
 		field, _ := t.FieldByNameFunc(func(f string) bool {
 			field, _ := t.FieldByName(f)
@@ -157,14 +167,15 @@ func (c *configShow) Run(m *Main, file *fileSettings, k *kong.Context) error {
 		})
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, shown, origins[name], field.Tag.Get("env"))
 	})
-	for _, feature := range thor.FeatureNames() {
-		variable := thor.FeatureVariable(feature)
-		if value := os.Getenv(variable); value != "" {
-			fmt.Fprintf(w, "%s\t%s\tenvironment\t%s\n", feature, value, variable)
-		}
+	switches := c.complete(k, file).Overrides
+	for _, variable := range slices.Sorted(maps.Keys(switches)) {
+		fmt.Fprintf(w, "\t%s\tenvironment\t%s\n", switches[variable], variable)
 	}
 	return w.Flush()
 }
+
+// byDefault is the origin of a setting that nobody has set.
+const byDefault = "default"
 
 // origins says where each setting comes from.
 func origins(k *kong.Context, file *fileSettings) map[string]string {
@@ -176,7 +187,7 @@ func origins(k *kong.Context, file *fileSettings) map[string]string {
 		case file.values[flag.Name] != nil:
 			from[flag.Name] = file.path
 		default:
-			from[flag.Name] = "default"
+			from[flag.Name] = byDefault
 		}
 	}
 	for _, p := range k.Path {
@@ -190,8 +201,8 @@ func origins(k *kong.Context, file *fileSettings) map[string]string {
 type configCheck struct{ settings }
 
 // Run checks the settings.
-func (c *configCheck) Run(m *Main) error {
-	if err := c.complete().Validate(); err != nil {
+func (c *configCheck) Run(m *Main, file *fileSettings, k *kong.Context) error {
+	if err := c.complete(k, file).Validate(); err != nil {
 		return usage{err}
 	}
 	fmt.Fprintln(m.Stdout, "the configuration is good")

@@ -92,7 +92,7 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 		return exited
 	}
 	if err != nil {
-		return m.fail(usageError(err, command))
+		return m.fail(usageError(err, file))
 	}
 	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
 		return m.fail(err)
@@ -105,10 +105,15 @@ type usage struct{ error }
 
 func (u usage) Unwrap() error { return u.error }
 
-// usageError puts the parser's error into a line that says where help is.
-func usageError(err error, _ *kong.Context) error {
+// usageError puts the parser's error into a line that says where help is, or
+// which file has the wrong value.
+func usageError(err error, file *fileSettings) error {
 	help := "thor --help"
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
+		if flag, _, ok := strings.Cut(err.Error(), ":"); ok && file.values[strings.TrimPrefix(flag, "--")] != nil &&
+			origins(parse.Context, file)[strings.TrimPrefix(flag, "--")] == file.path {
+			return usage{thor.Errorf(thor.EINVALID, "%s: %s", file.path, err.Error())}
+		}
 		if path := parse.Context.Command(); path != "" {
 			words := strings.Fields(path)
 			help = "thor " + words[0] + " --help"

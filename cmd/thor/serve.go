@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/alecthomas/kong"
+
 	"thor/internal/app"
 )
 
@@ -15,18 +17,22 @@ type settings struct {
 	File   string     `name:"config" placeholder:"FILE" help:"Configuration file; thor.toml of this directory is read by itself."`
 }
 
-// complete adds what comes from the environment alone.
-func (s *settings) complete() app.Config {
+// complete adds what comes from the environment alone. A virtual clock has data
+// of its own, unless somebody says where: yesterday's run of it is another time.
+func (s *settings) complete(k *kong.Context, file *fileSettings) app.Config {
 	c := s.Config
-	c.Overrides = app.ReadOverrides(os.LookupEnv)
+	c.Overrides = app.ReadOverrides(os.Environ())
+	if c.Virtual() && origins(k, file)["data"] == byDefault {
+		c.Data = ""
+	}
 	return c
 }
 
 type serveCommand struct{ settings }
 
 // Run runs the server until ctx ends.
-func (c *serveCommand) Run(ctx context.Context, m *Main) error {
-	config := c.complete()
+func (c *serveCommand) Run(ctx context.Context, m *Main, file *fileSettings, k *kong.Context) error {
+	config := c.complete(k, file)
 	if err := config.Validate(); err != nil {
 		return usage{err}
 	}

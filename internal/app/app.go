@@ -45,6 +45,7 @@ type App struct {
 
 	store    store.Store
 	source   source.Source
+	origin   string // of its data: a store holds that of one
 	clock    source.Clock
 	calendar *calendar.Calendar
 	logs     *stream.Logs
@@ -76,9 +77,8 @@ func (a *App) open(ctx context.Context) (err error) {
 	if a.listeners, err = listen(ctx, a.config.Addr); err != nil {
 		return err
 	}
-	if a.config.Virtual() && a.config.Data == Default().Data {
-		// Yesterday's run of a virtual clock is another time.
-		if a.data, err = os.MkdirTemp("", "thor-virtual-"); err != nil {
+	if a.config.Data == "" {
+		if a.data, err = os.MkdirTemp("", "thor-temporary-"); err != nil {
 			return fmt.Errorf("make a temporary data directory: %w", err)
 		}
 		a.temporary = true
@@ -94,7 +94,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	if err := a.openSource(); err != nil {
 		return err
 	}
-	if err := a.refuseOtherTime(ctx); err != nil {
+	if err := a.refuseOtherData(ctx); err != nil {
 		return err
 	}
 	a.metrics = metrics.New(Version, Build())
@@ -109,7 +109,9 @@ func (a *App) open(ctx context.Context) (err error) {
 	})
 	a.openHub()
 	a.logs.Changed = a.hub.Wake
-	a.openBeat()
+	if err := a.openBeat(ctx); err != nil {
+		return err
+	}
 	a.openAPI()
 	a.exportCounts()
 	return nil

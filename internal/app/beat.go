@@ -20,8 +20,12 @@ const (
 )
 
 // openBeat registers the jobs, the heartbeat and the pruning.
-func (a *App) openBeat() {
-	list := jobs.List(a.abilities())
+func (a *App) openBeat(ctx context.Context) error {
+	from, err := a.abilities(ctx)
+	if err != nil {
+		return err
+	}
+	list := jobs.List(from)
 	a.beat = &heartbeat.Beat{Logger: a.logger, Observe: func(r heartbeat.Run) {
 		a.metrics.ObserveRun(r.Job, r.Late, r.Duration, r.Missed, r.Err)
 	}}
@@ -40,11 +44,13 @@ func (a *App) openBeat() {
 		heartbeat.Job{Name: "heartbeat", Interval: heartbeatEvery, Run: func(context.Context) error { return a.sendHeartbeat(len(list)) }},
 		heartbeat.Job{Name: "retention", Interval: pruneEvery, Run: a.prune},
 	)
+	return nil
 }
 
-// wallTime is when the source's clock will show t.
+// wallTime is when the source's clock will show t. That of a virtual clock is
+// so far ahead whatever the wall clock does.
 func (a *App) wallTime(t time.Time) time.Time {
-	if t.IsZero() {
+	if t.IsZero() || !a.clock.Virtual() {
 		return t
 	}
 	ahead := time.Duration(float64(t.Sub(a.clock.Now())) / a.clock.Speed())

@@ -3,8 +3,11 @@ package app
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +15,7 @@ import (
 
 	"thor"
 	"thor/internal/auth"
+	"thor/internal/source/sim"
 )
 
 // Config is everything that can be set. Each field is a flag, a variable and a
@@ -19,7 +23,7 @@ import (
 // docs/operations.md are made from the same tags.
 type Config struct {
 	Addr        string        `name:"addr" default:"${addr}" env:"THOR_ADDR" help:"Address to listen on. localhost is IPv4 and IPv6."`
-	Data        string        `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. On a virtual clock the default is a temporary one."`
+	Data        string        `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. Empty is a temporary one, which is the default on a virtual clock."`
 	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim."`
 	SimSeed     uint64        `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
 	SimStart    string        `name:"sim-start" default:"${sim_start}" env:"THOR_SIM_START" help:"Where the simulator's clock starts, for instance 2026-11-23T14:30:00Z. Empty is now."`
@@ -31,8 +35,8 @@ type Config struct {
 	LogLevel    string        `name:"log-level" default:"${log_level}" env:"THOR_LOG_LEVEL" help:"debug, info, warn or error."`
 	LogFormat   string        `name:"log-format" default:"${log_format}" env:"THOR_LOG_FORMAT" help:"text or json."`
 
-	// Overrides are the old switches WS_FEATURE_…, by feature. They are read
-	// from the environment alone.
+	// Overrides are the old switches, WS_FEATURE_… with what it is set to. They
+	// are read from the environment alone.
 	Overrides map[string]string `kong:"-"`
 }
 
@@ -56,6 +60,7 @@ func (c Config) Virtual() bool { return c.SimStart != "" || c.SimSpeed != 1 }
 
 // Bounds of the settings.
 const (
+	minSpeed  = 0.01
 	maxSpeed  = 3600
 	minRetain = time.Hour
 )
@@ -78,17 +83,24 @@ func (c Config) Validate() error {
 	if c.AuthKey != "" && len(c.AuthKey) < auth.MinKey {
 		fault("auth-key", "the key has %d characters, it needs at least %d; `openssl rand -hex 32` makes one", len(c.AuthKey), auth.MinKey)
 	}
-	if c.Data == "" {
-		fault("data", "the directory is missing")
+	if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {
+		fault("data", "%s is not a directory", c.Data)
+	}
+	if c.UIDir != "" {
+		if _, err := os.Stat(filepath.Join(c.UIDir, "index.html")); err != nil {
+			fault("ui-dir", "%s has no index.html", c.UIDir)
+		}
 	}
 	if c.Source != "sim" {
 		fault("source", "%q is not a source; there is sim", c.Source)
 	}
-	if _, err := c.simStart(); err != nil {
+	if start, err := c.simStart(); err != nil {
 		fault("sim-start", "%q is not a time; write it like 2026-11-23T14:30:00Z", c.SimStart)
+	} else if err := sim.Covers(start); err != nil && !start.IsZero() {
+		fault("sim-start", "%v", err)
 	}
-	if c.SimSpeed <= 0 || c.SimSpeed > maxSpeed {
-		fault("sim-speed", "%v is not a speed; it is more than 0 and at most %d", c.SimSpeed, maxSpeed)
+	if !(c.SimSpeed >= minSpeed && c.SimSpeed <= maxSpeed) { // nor is it NaN
+		fault("sim-speed", "%v is not a speed; it is at least %v and at most %v", c.SimSpeed, minSpeed, maxSpeed)
 	}
 	if c.Retain < minRetain {
 		fault("retain", "%v is too short; at least %v", c.Retain, minRetain)
@@ -122,24 +134,33 @@ func (c Config) simStart() (time.Time, error) {
 func (c Config) overrides() (map[string]bool, error) {
 	var errs []error
 	overrides := map[string]bool{}
-	for feature, value := range c.Overrides {
-		switch value {
-		case "true":
-			overrides[feature] = true
-		case "false":
-			overrides[feature] = false
+	features := map[string]string{}
+	for _, name := range thor.FeatureNames() {
+		features[thor.FeatureVariable(name)] = name
+	}
+	for _, variable := range slices.Sorted(maps.Keys(c.Overrides)) {
+		value, feature := c.Overrides[variable], features[variable]
+		switch strings.ToLower(value) {
+		case "true", "false":
+			overrides[feature] = strings.EqualFold(value, "true")
 		default:
-			errs = append(errs, thor.Errorf(thor.EINVALID, "%s: %q is neither true nor false", thor.FeatureVariable(feature), value))
+			errs = append(errs, thor.Errorf(thor.EINVALID, "%s: %q is neither true nor false", variable, value))
+		}
+		if feature == "" { // a switch that does nothing must not look like one
+			errs = append(errs, thor.Errorf(thor.EINVALID, "%s: there is no such switch", variable).
+				WithHint("The switches are %s.", strings.Join(slices.Sorted(maps.Keys(features)), ", ")))
 		}
 	}
 	return overrides, errors.Join(errs...)
 }
 
-// ReadOverrides reads the switches WS_FEATURE_… of the environment.
-func ReadOverrides(lookup func(string) (string, bool)) map[string]string {
+// ReadOverrides reads the switches WS_FEATURE_… of an environment. One that is
+// set to nothing counts as not set.
+func ReadOverrides(environ []string) map[string]string {
 	overrides := map[string]string{}
-	for _, name := range thor.FeatureNames() {
-		if value, ok := lookup(thor.FeatureVariable(name)); ok && value != "" {
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, thor.FeatureVariable("")) && value != "" {
 			overrides[name] = value
 		}
 	}

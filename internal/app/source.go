@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"thor"
@@ -26,19 +27,94 @@ func (a *App) openSource() error {
 		a.clock = source.NewVirtualClock(start, a.config.SimSpeed)
 	}
 	s := &sim.Source{Seed: a.config.SimSeed, SourceClock: a.clock, Exchanges: a.calendar}
-	a.source = s
+	a.source, a.origin = s, fmt.Sprintf("%s with seed %d", s.Name(), a.config.SimSeed)
 	return s.Validate()
 }
 
 // abilities are what the jobs read: the source, and the calendar for markets,
 // whose state never depends on a source.
-func (a *App) abilities() source.Abilities {
+func (a *App) abilities(ctx context.Context) (source.Abilities, error) {
 	from := source.AbilitiesOf(a.source)
 	if from.Accounts != nil {
 		from.Accounts = &source.SharedAccounts{Source: from.Accounts, MaxAge: a.wall(time.Second) / 2}
 	}
+	if from.Bars != nil {
+		since, err := a.barsSince(ctx)
+		if err != nil {
+			return from, err
+		}
+		from.Bars = &resumedBars{BarSource: from.Bars, since: since}
+	}
 	from.Markets = &markets{calendar: a.calendar, clock: a.clock}
-	return from
+	return from, nil
+}
+
+// resumedBars asks from where the last run of the server ended, so that what
+// was missed is read, and what was forming becomes final.
+type resumedBars struct {
+	source.BarSource
+	since time.Time // zero when there was none
+}
+
+// Bars implements [source.BarSource].
+func (r *resumedBars) Bars(ctx context.Context, since time.Time) ([]thor.Bar, error) {
+	if since.IsZero() {
+		since = r.since
+	}
+	return r.BarSource.Bars(ctx, since)
+}
+
+// quiet is how long a symbol may be behind the others; one that is longer has
+// left the source and is not waited for.
+const quiet = 7 * 24 * time.Hour
+
+// barsSince is the oldest minute that may be incomplete in the store: of each
+// symbol the oldest that is not final, or else the newest.
+func (a *App) barsSince(ctx context.Context) (time.Time, error) {
+	f, err := thor.FeatureNamed("intraday")
+	if err != nil {
+		return time.Time{}, err
+	}
+	ids, err := a.store.Streams(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var since, newest time.Time
+	for _, id := range ids {
+		if id.Feature() != f.Name {
+			continue
+		}
+		_, events, err := a.store.Latest(ctx, id, thor.Window{Limit: f.Window})
+		if err != nil {
+			return time.Time{}, err
+		}
+		var open, last time.Time // of this symbol
+		for _, e := range events {
+			minute, err := time.Parse(time.RFC3339, e.Key)
+			if err != nil {
+				return time.Time{}, fmt.Errorf("the bar %s of %s: %w", e.Key, id, err)
+			}
+			if !e.Final && (open.IsZero() || minute.Before(open)) {
+				open = minute
+			}
+			if minute.After(last) {
+				last = minute
+			}
+		}
+		if open.IsZero() {
+			open = last
+		}
+		if since.IsZero() || open.Before(since) {
+			since = open
+		}
+		if last.After(newest) {
+			newest = last
+		}
+	}
+	if oldest := newest.Add(-quiet); since.Before(oldest) && !since.IsZero() {
+		since = oldest
+	}
+	return since, nil
 }
 
 // markets is the calendar at the source's time.
@@ -104,17 +180,30 @@ func exchangeOf(symbol string) string {
 	return ""
 }
 
-// otherTime is how far ahead of the source's clock what is stored may be.
-const otherTime = time.Hour
+// otherTime is how far ahead of the source's clock what is stored may be: a
+// wall clock may have been set right in between.
+const otherTime = time.Minute
 
-// refuseOtherTime keeps two times out of one store: data from later than the
-// clock shows would hide everything that comes.
-func (a *App) refuseOtherTime(ctx context.Context) error {
+// refuseOtherData keeps one store to one source and one time: data of another
+// seed would contradict what is there, and data from later than the clock shows
+// would hide everything that comes.
+func (a *App) refuseOtherData(ctx context.Context) error {
+	kept, err := a.store.Claim(ctx, a.origin)
+	if err != nil {
+		return err
+	}
+	if kept != a.origin {
+		return thor.Errorf(thor.ECONFLICT, "the data directory %s holds data of %s, not of %s", a.data, kept, a.origin).
+			WithHint("Choose another directory with --data.")
+	}
 	ids, err := a.store.Streams(ctx)
 	if err != nil {
 		return err
 	}
-	now := a.clock.Now()
+	now, tolerated := a.clock.Now(), otherTime
+	if a.clock.Virtual() {
+		tolerated = 0
+	}
 	for _, id := range ids {
 		if id == thor.CutoverStream {
 			continue
@@ -127,7 +216,7 @@ func (a *App) refuseOtherTime(ctx context.Context) error {
 			var said struct {
 				Timestamp time.Time `json:"timestamp"`
 			}
-			if err := json.Unmarshal(e.Data, &said); err == nil && said.Timestamp.After(now.Add(otherTime)) {
+			if err := json.Unmarshal(e.Data, &said); err == nil && said.Timestamp.After(now.Add(tolerated)) {
 				return thor.Errorf(thor.ECONFLICT, "the data directory %s holds data of %s, and the source's clock shows %s",
 					a.data, said.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339)).
 					WithHint("Choose another directory with --data, or a later start.")

@@ -5,7 +5,8 @@
 // closed dates and the markets that follow it. The embedded files are read by
 // [New], which works out every change of phase of the covered years once;
 // questions are then answered from sorted tables. Everything is reckoned in
-// the exchange's local time, from the time zone rules inside the binary.
+// the exchange's local time, by the time zone rules of the machine, or those
+// inside the binary where the machine has none.
 //
 // It does not read a clock: whoever asks says at which instant. It guesses
 // nothing: outside the covered years a market's phase is UNKNOWN. It knows

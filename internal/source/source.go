@@ -29,9 +29,6 @@ type Caps struct {
 	// Simulated marks data nobody should take for real. It is shown wherever
 	// the data is.
 	Simulated bool
-	// MinInterval is how often the source may be asked at most; 0 is as often
-	// as one likes.
-	MinInterval time.Duration
 }
 
 // Account is one account at one instant: balance and positions belong
@@ -51,9 +48,11 @@ type AccountSource interface {
 // BarSource delivers one-minute bars.
 type BarSource interface {
 	// Bars returns the bars of every symbol whose minute begins at or after
-	// since, oldest first, the forming ones included. A zero since asks for the
-	// current session of each symbol, or its last one. A final bar is the same
-	// whenever it is asked for.
+	// since, oldest first, the forming ones included. Where there are many it
+	// may stop behind a minute: whoever asks again from the newest minute of the
+	// answer gets further, and misses none. A zero since asks for the current
+	// session of each symbol, or its last one. A final bar is the same whenever
+	// it is asked for.
 	Bars(ctx context.Context, since time.Time) ([]thor.Bar, error)
 }
 

@@ -18,6 +18,9 @@ import (
 type Store interface {
 	Events
 	Stages
+	// Claim says where the data is to come from. The first claim is kept; Claim
+	// returns it, so a caller whose own is another must not write.
+	Claim(ctx context.Context, origin string) (kept string, err error)
 	// Close ends the store; events that Append has returned are safe.
 	Close() error
 }

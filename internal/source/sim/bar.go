@@ -8,21 +8,38 @@ import (
 	"thor"
 )
 
-// maxBars is how many bars of one symbol an answer holds at most: what a day of
-// round-the-clock trading makes.
-const maxBars = 1440
+// maxBars is where an answer stops, at the end of a day.
+const maxBars = 10_000
 
 const minute = 60 // seconds
 
 // bars returns the bars of all the series from since until the instant at,
-// ordered by minute and symbol. A zero since is the last session of each.
+// ordered by minute and symbol, whole days of them until there are enough. A
+// zero since is the last session of each.
 func bars(ctx context.Context, all []*series, since time.Time, at int64) ([]thor.Bar, error) {
+	if since.IsZero() {
+		return gather(ctx, all, func(s *series) []thor.Bar { return s.lastSession(at) })
+	}
+	var found []thor.Bar
+	from := max(span.from.Unix(), since.Add(time.Second-time.Nanosecond).Unix())
+	for ; from <= at && len(found) < maxBars; from += day {
+		more, err := gather(ctx, all, func(s *series) []thor.Bar { return s.between(from, from+day, at) })
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	return found, ctx.Err()
+}
+
+// gather puts together what each of the series has.
+func gather(ctx context.Context, all []*series, of func(s *series) []thor.Bar) ([]thor.Bar, error) {
 	lists := make([][]thor.Bar, 0, len(all))
 	for _, s := range all {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if found := s.bars(since, at); len(found) > 0 {
+		if found := of(s); len(found) > 0 {
 			lists = append(lists, found)
 		}
 	}
@@ -55,30 +72,29 @@ func merge(lists [][]thor.Bar) []thor.Bar {
 	return all
 }
 
-// bars returns the newest bars of s, oldest first.
-func (s *series) bars(since time.Time, at int64) []thor.Bar {
-	var found []thor.Bar
+// lastSession returns the bars of the session that is on at that instant, or of
+// the last one.
+func (s *series) lastSession(at int64) []thor.Bar {
 	index := s.index(at)
-	for i := index; i >= 0 && len(found) < maxBars; i-- {
-		on := &s.sessions[i]
-		if since.IsZero() && i < index || instant(on.end).Before(since) {
-			break
-		}
-		found = s.barsOf(found, on, since, at)
+	if index < 0 {
+		return nil
 	}
-	slices.Reverse(found)
-	return found
+	return s.between(s.sessions[index].open, s.sessions[index].end, at)
 }
 
-// barsOf appends the bars of one session, newest first, until there are enough.
-func (s *series) barsOf(found []thor.Bar, on *session, since time.Time, at int64) []thor.Bar {
-	last := min(at, on.end-1)
-	for start := last - last%minute; start >= on.open && len(found) < maxBars; start -= minute {
-		if instant(start).Before(since) {
-			break
-		}
-		if bar, ok := s.bar(on, start, at); ok {
-			found = append(found, bar)
+// between returns the bars of the minutes that begin in [from, to), as they are
+// at the instant at, oldest first.
+func (s *series) between(from, to, at int64) []thor.Bar {
+	var found []thor.Bar
+	for i := max(0, s.index(from)); i < len(s.sessions) && s.sessions[i].open < to; i++ {
+		on := &s.sessions[i]
+		for start := on.open; start < min(on.end, to, at+1); start += minute {
+			if start < from {
+				continue
+			}
+			if bar, ok := s.bar(on, start, at); ok {
+				found = append(found, bar)
+			}
 		}
 	}
 	return found

@@ -110,7 +110,7 @@ func (s *Source) Accounts(ctx context.Context) ([]source.Account, error) {
 }
 
 // Bars returns the bars since then of every symbol, ordered by minute and
-// symbol; of each symbol the newest 1,440 at most.
+// symbol, in whole days: of one if there are many.
 func (s *Source) Bars(ctx context.Context, since time.Time) ([]thor.Bar, error) {
 	at, err := s.begin(ctx, "bars")
 	if err != nil {
@@ -138,12 +138,16 @@ func (s *Source) begin(ctx context.Context, op string) (int64, error) {
 // now is the source's time in whole seconds since 1970.
 func (s *Source) now() (int64, error) {
 	now := s.Clock().Now()
-	if now.Before(span.from) || !now.Before(span.to) {
-		return 0, thor.Errorf(thor.EINVALID, "the source clock shows %s, the simulator covers %s to %s",
-			now.UTC().Format(time.RFC3339), span.from.Format(time.DateOnly), span.to.AddDate(0, 0, -1).Format(time.DateOnly)).
-			WithHint("Start the virtual clock within that time.")
+	return now.Unix(), Covers(now)
+}
+
+// Covers reports whether the simulator knows anything of that time.
+func Covers(at time.Time) error {
+	if at.Before(span.from) || !at.Before(span.to) {
+		return thor.Errorf(thor.EINVALID, "the simulator covers %s to %s, and not %s",
+			span.from.Format(time.DateOnly), span.to.AddDate(0, 0, -1).Format(time.DateOnly), at.UTC().Format(time.RFC3339))
 	}
-	return now.Unix(), nil
+	return nil
 }
 
 // load makes the series and the ledgers, once.

@@ -150,22 +150,18 @@ func encodeLaws(bars []thor.Bar) error {
 }
 
 // finalLaws are about two answers to Bars, the second of which was asked for
-// every minute from since: what was final stays as it was, byte for byte. A
-// source may leave out the oldest bars of a symbol. Of many bars about two
-// hundred are compared, to stay affordable under the race detector.
+// every minute from since: what was final stays as it was, byte for byte. The
+// second may end at a minute. Of many bars about two hundred are compared, to
+// stay affordable under the race detector.
 func finalLaws(before, after []thor.Bar, since time.Time) error {
 	var f faults
 	later := map[minute]thor.Bar{}
-	oldest := map[string]time.Time{}
+	var end time.Time
 	for _, b := range after {
-		later[minuteOf(b)] = b
-		if _, ok := oldest[b.Symbol]; !ok {
-			oldest[b.Symbol] = b.TimestampMinute
-		}
+		later[minuteOf(b)], end = b, b.TimestampMinute
 	}
 	before = slices.DeleteFunc(slices.Clone(before), func(b thor.Bar) bool {
-		first, ok := oldest[b.Symbol]
-		return !b.Final || b.TimestampMinute.Before(since) || ok && b.TimestampMinute.Before(first)
+		return !b.Final || b.TimestampMinute.Before(since) || b.TimestampMinute.After(end)
 	})
 	for i := 0; i < len(before); i += 1 + len(before)/200 {
 		b := before[i]

@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) source.Source) {
 		{"bars are in order and plausible", can.Bars != nil, barsAreSound},
 		{"no bar is older than was asked for", can.Bars != nil, barsFollowSince},
 		{"a final bar is the same whenever it is asked for", can.Bars != nil, finalBarsStay},
+		{"asking on from the newest minute arrives at now", can.Bars != nil, barsArrive},
 		{"markets encode", can.Markets != nil, marketsEncode},
 		{"many may ask at once", true, manyAsk},
 	}
@@ -213,6 +214,27 @@ func finalBarsStay(t *testing.T, s source.Source) {
 		}
 		advance(s)
 	}
+}
+
+func barsArrive(t *testing.T, s source.Source) {
+	t.Helper()
+	last := askBars(t, s, time.Time{})
+	since := s.Clock().Now().AddDate(0, 0, -20)
+	for range 100 {
+		bars := askBars(t, s, since)
+		if len(bars) == 0 {
+			t.Fatalf("no bars since %s, where a bar was", since)
+		}
+		newest := bars[len(bars)-1].TimestampMinute
+		if !newest.After(since) {
+			if newest.Before(last[len(last)-1].TimestampMinute) {
+				t.Errorf("it does not get beyond %s", newest)
+			}
+			return
+		}
+		since = newest
+	}
+	t.Errorf("after 100 answers it is at %s", since)
 }
 
 // askBars returns an answer to Bars that obeys the laws of one answer.

@@ -142,6 +142,14 @@ func (s *Store) query(ctx context.Context, id thor.StreamID, query string, args 
 	return version, events, rows.Err()
 }
 
+// Claim implements [store.Store].
+func (s *Store) Claim(ctx context.Context, origin string) (kept string, err error) {
+	err = s.write.QueryRowContext(ctx,
+		"INSERT INTO meta (name, value) VALUES ('origin', ?) ON CONFLICT DO UPDATE SET value = value RETURNING value",
+		origin).Scan(&kept)
+	return kept, explain(err, s.dir)
+}
+
 // Streams implements [store.Events].
 func (s *Store) Streams(ctx context.Context) ([]thor.StreamID, error) {
 	rows, err := s.read.QueryContext(ctx, "SELECT name FROM stream ORDER BY name")

@@ -43,6 +43,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Opener) {
 		{"a transition is stored with its audit and its event", transition},
 		{"a transition on an old revision is stale and leaves nothing behind", staleTransition},
 		{"stages and history survive a restart", stagesSurviveRestart},
+		{"the first claim is kept", claim},
 	}
 	for _, l := range laws {
 		t.Run(l.name, func(t *testing.T) {
@@ -320,6 +321,18 @@ func failedAppend(t *testing.T, opener Opener) {
 		t.Fatal("an event without data was stored")
 	}
 	wantSeqs(t, mustAppend(t, s, at, draft("positions:A", "A", 4)), 2)
+}
+
+func claim(t *testing.T, opener Opener) {
+	for _, origin := range []string{"sim", "sim", "upstream"} {
+		s := opener(t)
+		if kept, err := s.Claim(t.Context(), origin); err != nil || kept != "sim" {
+			t.Errorf("claimed for %s: kept %q, %v; want sim", origin, kept, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func stage(feature string, to thor.Stage, rev uint64) (thor.Transition, thor.Event) {
