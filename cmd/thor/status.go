@@ -61,8 +61,8 @@ func printStatus(out io.Writer, s api.Status) error {
 	}
 	printTable(out, rows, 3)
 	for _, j := range s.Jobs {
-		if j.Failures > 0 {
-			fmt.Fprintf(out, "job %s has failed %s in a row: %s\n", j.Job, count(int64(j.Failures), "time"), j.LastError)
+		if j.Trouble != "" {
+			fmt.Fprintf(out, "job %s %s\n", j.Job, j.Trouble)
 		}
 	}
 	return nil

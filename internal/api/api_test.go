@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -203,6 +204,9 @@ func TestLists(t *testing.T) {
 	}
 	markets := w.get("/api/global-market")
 	wantProblem(t, markets, http.StatusNotFound, thor.ENOTFOUND, "nothing is known of global_market yet")
+	if got := markets.Header().Get("Cutover"); got != "stage=shadow, data_source=rest, rev=1" {
+		t.Errorf("a 404 with Cutover: %s", got)
+	}
 	sample := w.keep(t, thor.Features[3].Sample)[0]
 	if got := w.get("/api/global-market").Body.String(); got != `{"markets":[`+string(sample.Data)+`]}` {
 		t.Errorf("markets %s", got)
@@ -416,7 +420,9 @@ func TestStages(t *testing.T) {
 		t.Errorf("back: %d %s, %v", back.Code, back.Body, err)
 	}
 	again := w.ask("POST", "/api/features/account_balance/rollback", "")
-	if err := json.Unmarshal(again.Body.Bytes(), &step); err != nil || step.Changed || step.Rev != 6 || again.Code != http.StatusOK {
+	step = transitionBody{}
+	if err := json.Unmarshal(again.Body.Bytes(), &step); err != nil || step.Changed || step.Rev != 6 || again.Code != http.StatusOK ||
+		step.Reason != "second thoughts" || step.At.IsZero() || step.To != thor.StageShadow {
 		t.Errorf("again: %d %s, %v", again.Code, again.Body, err)
 	}
 	if answer := w.get("/api/account/balance"); answer.Code != http.StatusOK {
@@ -482,8 +488,63 @@ func TestHealth(t *testing.T) {
 	if answer := w.get("/readyz"); answer.Code != http.StatusServiceUnavailable || !strings.Contains(answer.Body.String(), `"jobs":"job positions has failed"`) {
 		t.Errorf("not ready: %d %s", answer.Code, answer.Body)
 	}
-	if answer := w.get("/healthz"); answer.Code != http.StatusOK {
-		t.Errorf("healthy: %d", answer.Code)
+	for _, path := range []string{"/healthz", "/healthz/"} {
+		if answer := w.get(path); answer.Code != http.StatusOK || answer.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %v", path, answer.Code, answer.Header())
+		}
+	}
+	if answer := w.get("/readyz/"); answer.Code != http.StatusServiceUnavailable {
+		t.Errorf("with a slash: %d", answer.Code)
+	}
+}
+
+func TestAgeIsThatOfTheNewestEvent(t *testing.T) {
+	t.Parallel()
+	w := setup(t, nil)
+	m := bar(0)
+	data, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := thor.Event{Stream: m.Stream, Type: m.Type, Key: m.Key, Final: true, Data: data}
+	if _, err := w.store.Append(t.Context(), time.Now().Add(-100*time.Second), []thor.Event{event}); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"", "&since=2027-01-01T00:00:00Z"} { // of the second nothing is known
+		answer := w.get("/api/intraday/bars?symbol=FUT.ES" + query)
+		if age, err := strconv.Atoi(answer.Header().Get("Age")); err != nil || age < 100 || age > 110 {
+			t.Errorf("%q: age %q", query, answer.Header().Get("Age"))
+		}
+	}
+}
+
+// TestProblemsAreDocumented holds the table of docs/protocol.md to the codes.
+func TestProblemsAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| `type` is `urn:thor:problem:` and | status | |\n|---|---|---|\n")
+	documented := map[thor.Code]string{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, " | ")
+		if len(cells) < 3 {
+			break
+		}
+		documented[thor.Code(strings.Trim(cells[0], "| `"))] = cells[1]
+	}
+	for code, status := range statuses {
+		if code == thor.ETOOMANY { // nothing is limited yet
+			continue
+		}
+		if !strings.HasPrefix(documented[code], strconv.Itoa(status)) {
+			t.Errorf("docs/protocol.md says of %s: %q, want %d", code, documented[code], status)
+		}
+		delete(documented, code)
+	}
+	for code := range documented {
+		t.Errorf("docs/protocol.md has a code %q that does not exist", code)
 	}
 }
 
@@ -505,6 +566,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 			continue
 		}
 		response := item.Get.Responses["200"]
+		if response.Content["application/json"] == nil {
+			continue
+		}
 		answer := w.get(strings.ReplaceAll(path, "{feature}", "positions") + query[path])
 		if answer.Code != http.StatusOK {
 			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
@@ -523,7 +587,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		}
 		checked++
 	}
-	if checked < 9 {
+	if checked < 11 {
 		t.Errorf("%d answers were checked", checked)
 	}
 	answer := w.get("/api/openapi.json")

@@ -58,7 +58,12 @@ func (a *API) registerFeature(f thor.Feature) {
 		Errors: []int{401, 403, 404, 410, 422},
 	}
 	register(a, op, func(ctx context.Context, in *featureInput) (*featureOutput, error) {
-		return a.feature(ctx, f, in)
+		out, err := a.feature(ctx, f, in)
+		if err != nil {
+			// A client that only polls learns from every answer where it stands.
+			return nil, huma.ErrorWithHeaders(err, http.Header{"Cutover": {a.cutoverHeader(ctx, f, in.Client)}, "Cache-Control": {"no-store"}})
+		}
+		return out, nil
 	})
 	a.trimParameters(f)
 }
@@ -119,10 +124,8 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 		return nil, err
 	}
 	if stage.Stage == thor.StageComplete {
-		return nil, huma.ErrorWithHeaders(
-			newProblem(0, "", thor.Errorf(thor.EGONE, "%s is complete: its REST endpoint has been retired", f.Name).
-				WithHint("It is pushed over the WebSocket at /ws/.")),
-			http.Header{"Cache-Control": {"no-store"}, "Cutover": {a.cutoverHeader(ctx, f, in.Client)}})
+		return nil, thor.Errorf(thor.EGONE, "%s is complete: its REST endpoint has been retired", f.Name).
+			WithHint("It is pushed over the WebSocket at /ws/.")
 	}
 	version, events, err := a.Store.Latest(ctx, id, window(f, in))
 	if err != nil {
@@ -131,13 +134,19 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 	if version.Seq == 0 {
 		return nil, thor.Errorf(thor.ENOTFOUND, "nothing is known of %s yet", id)
 	}
+	newest := events
+	if len(events) == 0 { // of the part that was asked for
+		if _, newest, err = a.Store.Latest(ctx, id, thor.Window{Limit: 1}); err != nil {
+			return nil, err
+		}
+	}
 	out := &featureOutput{
 		Status:       http.StatusOK,
 		ContentType:  "application/json",
 		ETag:         etag(f, id, version, in),
 		CacheControl: "private, no-cache",
 		Vary:         []string{"Authorization, Cookie, Thor-Client"},
-		Age:          strconv.Itoa(age(events)),
+		Age:          strconv.Itoa(age(newest)),
 		Cutover:      a.cutoverHeader(ctx, f, in.Client),
 	}
 	if a.Served != nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"thor"
@@ -52,15 +53,16 @@ func (a *API) recover(w http.ResponseWriter, r *http.Request) {
 	writeProblem(w, thor.Errorf(thor.EINTERNAL, "panic"))
 }
 
-// trimSlash takes the slash off the end of a path of the API. The WebSocket has
-// its path both ways.
+// trimSlash takes the slash off the end of a path of ours. The WebSocket has its
+// path both ways, and files have none.
 func trimSlash(r *http.Request) *http.Request {
-	path := r.URL.Path
-	if !strings.HasPrefix(path, "/api/") || !strings.HasSuffix(path, "/") {
+	path := strings.TrimRight(r.URL.Path, "/")
+	ours := strings.HasPrefix(path, "/api/") || slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, path)
+	if !ours || path == r.URL.Path {
 		return r
 	}
 	trimmed := r.Clone(r.Context())
-	trimmed.URL.Path = strings.TrimRight(path, "/")
+	trimmed.URL.Path = path
 	trimmed.URL.RawPath = ""
 	return trimmed
 }
@@ -88,6 +90,15 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, handler http.Handle
 func NotFound(w http.ResponseWriter, r *http.Request) {
 	writeProblem(w, thor.Errorf(thor.ENOTFOUND, "there is nothing at %.200s", r.URL.Path).
 		WithHint("/api/openapi.json lists the paths."))
+}
+
+// UpgradeRequired answers a request for the WebSocket that asks for none.
+func UpgradeRequired(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "Upgrade")
+	w.Header().Set("Upgrade", "websocket")
+	p := newProblem(http.StatusUpgradeRequired, r.URL.Path+" is the WebSocket")
+	p.Hint = "Connect to it with ws://. /api/openapi.json lists the paths of REST."
+	sendProblem(w, p)
 }
 
 // refusal takes the mux's own answer apart.

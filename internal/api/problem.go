@@ -108,10 +108,13 @@ func problemType(code thor.Code) string { return "urn:thor:problem:" + string(co
 
 // writeProblem answers with the problem of an error, outside of huma.
 func writeProblem(w http.ResponseWriter, err error) {
-	p := newProblem(http.StatusInternalServerError, "", err)
-	body, marshalErr := json.Marshal(p)
-	if marshalErr != nil {
-		panic(marshalErr) // strings and numbers
+	sendProblem(w, newProblem(http.StatusInternalServerError, "", err))
+}
+
+func sendProblem(w http.ResponseWriter, p *Problem) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and numbers
 	}
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.Header().Set("Cache-Control", "no-store")

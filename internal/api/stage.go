@@ -119,11 +119,11 @@ func (a *API) registerStages() {
 	})
 	register(a, huma.Operation{
 		OperationID: "promote-feature", Method: http.MethodPost, Path: "/api/features/{feature}/promote",
-		Summary: "Move a feature one step forward", Tags: tags, Errors: []int{401, 403, 404, 409, 412, 422, 428},
+		Summary: "Move a feature one step forward", Tags: tags, Errors: []int{400, 401, 403, 404, 409, 412, 413, 415, 422, 428},
 	}, a.promote)
 	register(a, huma.Operation{
 		OperationID: "rollback-feature", Method: http.MethodPost, Path: "/api/features/{feature}/rollback",
-		Summary: "Move a feature back, any distance", Tags: tags, Errors: []int{401, 403, 404, 422},
+		Summary: "Move a feature back, any distance", Tags: tags, Errors: []int{400, 401, 403, 404, 413, 415, 422},
 	}, a.rollback)
 	register(a, huma.Operation{
 		OperationID: "get-feature-history", Method: http.MethodGet, Path: "/api/features/{feature}/history",
@@ -216,6 +216,15 @@ func (a *API) rollback(ctx context.Context, in *rollbackInput) (*transitionOutpu
 	step, changed, err := a.Stages.Rollback(ctx, in.Feature, to, p.Subject, reason)
 	if err != nil {
 		return nil, err
+	}
+	if !changed { // the answer is the step that brought it here
+		last, err := a.Stages.History(ctx, in.Feature, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(last) == 1 {
+			step = last[0]
+		}
 	}
 	return &transitionOutput{ETag: revTag(step.Rev), Body: transitionBody{step, changed}}, nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -65,6 +64,7 @@ type JobStatus struct {
 	Overruns   int64   `json:"overruns" doc:"how often it was due while it still ran"`
 	LateMS     float64 `json:"late_ms"`
 	DurationMS float64 `json:"duration_ms"`
+	Trouble    string  `json:"trouble,omitempty" doc:"why it does not do what it should"`
 	LastError  string  `json:"last_error,omitempty"`
 	FailedAt   *string `json:"failed_at,omitempty"`
 }
@@ -97,17 +97,38 @@ type Health struct {
 // registerHealth adds /healthz, which says that the process answers, and
 // /readyz, which says whether its parts work.
 func (a *API) registerHealth() {
-	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, Health{OK: true})
+	tags := []string{"operation"}
+	register(a, huma.Operation{
+		OperationID: "get-health", Method: http.MethodGet, Path: "/healthz", Summary: "Whether the process answers", Tags: tags,
+	}, func(context.Context, *struct{}) (*healthOutput, error) {
+		return newHealthOutput(Health{OK: true}), nil
 	})
-	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		h := a.ready(r.Context())
-		status := http.StatusOK
-		if !h.OK {
-			status = http.StatusServiceUnavailable
-		}
-		writeJSON(w, status, h)
+	ready := huma.Operation{
+		OperationID: "get-readiness", Method: http.MethodGet, Path: "/readyz", Summary: "Whether its parts work", Tags: tags,
+	}
+	register(a, ready, func(ctx context.Context, _ *struct{}) (*healthOutput, error) {
+		return newHealthOutput(a.ready(ctx)), nil
 	})
+	responses := a.huma.OpenAPI().Paths[ready.Path].Get.Responses
+	responses["503"] = &huma.Response{Description: "A part does not work", Content: responses["200"].Content}
+	a.huma.OpenAPI().AddOperation(&huma.Operation{
+		OperationID: "get-metrics", Method: http.MethodGet, Path: "/metrics", Summary: "The metrics, for Prometheus", Tags: tags,
+		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"text/plain": {}}}},
+	})
+}
+
+type healthOutput struct {
+	Status       int
+	CacheControl string `header:"Cache-Control"`
+	Body         Health
+}
+
+func newHealthOutput(h Health) *healthOutput {
+	out := &healthOutput{Status: http.StatusOK, CacheControl: "no-store", Body: h}
+	if !h.OK {
+		out.Status = http.StatusServiceUnavailable
+	}
+	return out
 }
 
 func (a *API) ready(ctx context.Context) Health {
@@ -122,15 +143,4 @@ func (a *API) ready(ctx context.Context) Health {
 		}
 	}
 	return h
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // our own types
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client may have gone
 }

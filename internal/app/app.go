@@ -139,7 +139,11 @@ func (a *App) openStages(ctx context.Context) (err error) {
 
 // moved is told of every transition.
 func (a *App) moved(ctx context.Context, t thor.Transition) error {
-	a.metrics.Transitions.WithLabelValues(t.Feature, t.From.String(), t.To.String(), string(t.Action)).Inc()
+	actor := "person"
+	if t.Actor == cutover.Itself {
+		actor = t.Actor
+	}
+	a.metrics.Transitions.WithLabelValues(t.Feature, t.From.String(), t.To.String(), actor).Inc()
 	return a.apply(ctx, t.Stage())
 }
 

@@ -17,16 +17,25 @@ func listen(ctx context.Context, addr string) ([]net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	listeners, err := openAll(ctx, host, port)
+	if err != nil {
+		return nil, explainListen(ctx, host, port, err)
+	}
+	return listeners, nil
+}
+
+// openAll opens a port on every address that the host is.
+func openAll(ctx context.Context, host, port string) ([]net.Listener, error) {
 	if host != "localhost" {
-		l, err := open(ctx, addr)
+		l, err := open(ctx, net.JoinHostPort(host, port))
 		if err != nil {
-			return nil, explainListen(ctx, host, port, err)
+			return nil, err
 		}
 		return []net.Listener{l}, nil
 	}
 	four, err := open(ctx, net.JoinHostPort("127.0.0.1", port))
 	if err != nil {
-		return nil, explainListen(ctx, host, port, err)
+		return nil, err
 	}
 	_, port, err = net.SplitHostPort(four.Addr().String()) // port 0 has become a real one
 	if err != nil {
@@ -37,7 +46,7 @@ func listen(ctx context.Context, addr string) ([]net.Listener, error) {
 	case err == nil:
 		return []net.Listener{four, six}, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, errors.Join(explainListen(ctx, host, port, err), four.Close())
+		return nil, errors.Join(err, four.Close())
 	}
 	return []net.Listener{four}, nil // no IPv6 on this machine
 }
@@ -67,8 +76,10 @@ func nextFree(ctx context.Context, host, port string) string {
 	}
 	for n++; n < 65536; n++ {
 		free := strconv.Itoa(n)
-		if l, err := open(ctx, net.JoinHostPort(host, free)); err == nil {
-			l.Close() //nolint:errcheck,gosec // it was only to see
+		if listeners, err := openAll(ctx, host, free); err == nil {
+			for _, l := range listeners {
+				l.Close() //nolint:errcheck,gosec // it was only to see
+			}
 			return free
 		}
 	}

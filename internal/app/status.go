@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"time"
 
 	"thor"
@@ -15,9 +16,16 @@ import (
 
 // openAPI puts everything that speaks HTTP on one handler.
 func (a *App) openAPI() {
+	upgrade := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			api.UpgradeRequired(w, r)
+			return
+		}
+		a.hub.ServeHTTP(w, r)
+	})
 	mount := map[string]http.Handler{
-		"GET /ws":      a.hub,
-		"GET /ws/{$}":  a.hub,
+		"GET /ws":      upgrade,
+		"GET /ws/{$}":  upgrade,
 		"GET /metrics": a.metrics.Handler(a.refreshGauges),
 	}
 	maps.Copy(mount, a.page())
@@ -30,25 +38,23 @@ func (a *App) openAPI() {
 				return err
 			}},
 			{Name: "channel", Run: a.layer.Probe},
-			{Name: "jobs", Run: func(context.Context) error { return jobsWork(a.beat.Status()) }},
+			{Name: "jobs", Run: func(context.Context) error { return jobsWork(a.beat.Status(), time.Now()) }},
 		},
 	})
 }
 
-// jobsWork reports the jobs that fail, or have not ended a run yet.
-func jobsWork(status []heartbeat.Status) error {
+// jobsWork reports the jobs that do not do what they should.
+func jobsWork(status []heartbeat.Status, now time.Time) error {
 	if len(status) == 0 {
 		return errors.New("the jobs have not begun")
 	}
+	var errs []error
 	for _, s := range status {
-		switch {
-		case s.Failures > 0:
-			return fmt.Errorf("job %s has failed %d times in a row: %s", s.Job, s.Failures, s.LastError)
-		case s.Runs == 0:
-			return fmt.Errorf("job %s has not run yet", s.Job)
+		if trouble := s.Trouble(now); trouble != "" {
+			errs = append(errs, fmt.Errorf("job %s %s", s.Job, trouble))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Status is the state of the server.
@@ -86,16 +92,17 @@ func (a *App) Status(context.Context) api.Status {
 		s.Features = append(s.Features, f)
 	}
 	for _, j := range a.beat.Status() {
-		s.Jobs = append(s.Jobs, jobStatus(j))
+		s.Jobs = append(s.Jobs, jobStatus(j, now))
 	}
 	return s
 }
 
-func jobStatus(j heartbeat.Status) api.JobStatus {
+func jobStatus(j heartbeat.Status, now time.Time) api.JobStatus {
 	s := api.JobStatus{
 		Job: j.Job, IntervalMS: j.Interval.Milliseconds(), Running: j.Running, Runs: j.Runs,
 		Failed: j.Failed, Failures: j.Failures, Overruns: j.Overruns,
 		LateMS: milliseconds(j.Late), DurationMS: milliseconds(j.Duration), LastError: j.LastError,
+		Trouble: j.Trouble(now),
 	}
 	if !j.FailedAt.IsZero() {
 		at := j.FailedAt.UTC().Format(time.RFC3339)
@@ -132,11 +139,24 @@ func (a *App) refreshGauges() {
 			}
 			a.metrics.Stage.WithLabelValues(s.Feature, stage.String()).Set(value)
 		}
-		a.metrics.Revision.WithLabelValues(s.Feature).Set(float64(s.Rev))
 		if newest, ok := a.newest(s.Feature); ok {
-			a.metrics.FeedAge.WithLabelValues(s.Feature).Set(now.Sub(newest).Seconds())
+			a.metrics.FeedAge.WithLabelValues(s.Feature, string(thor.DataSourceWS)).Set(now.Sub(newest).Seconds())
+		} else { // an age that stands still would look like a feed
+			a.metrics.FeedAge.DeleteLabelValues(s.Feature, string(thor.DataSourceWS))
 		}
 	}
+	if e, ok := a.logs.Tips()[thor.CutoverStream]; ok {
+		a.metrics.Revision.WithLabelValues(node()).Set(float64(e.Version.Seq))
+	}
+}
+
+// node names this process among others.
+func node() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
 }
 
 // exportCounts adds the counts that other packages keep.

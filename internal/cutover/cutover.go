@@ -53,6 +53,9 @@ type Controller struct {
 	states map[string]thor.FeatureStage
 }
 
+// Itself is the actor of what thor does by itself: first stages and overrides.
+const Itself = "thor"
+
 // NoGate is what the audit says of a step before which nothing was judged.
 const NoGate = "no gate ran"
 
@@ -71,7 +74,7 @@ func Open(ctx context.Context, c Config) (controller *Controller, notes []string
 	for _, f := range thor.Features {
 		on, overridden := c.Overrides[f.Name]
 		if _, known := k.states[f.Name]; !known {
-			step := thor.Transition{Feature: f.Name, Action: thor.ActionInitial, To: thor.StageShadow, Actor: "thor", Reason: "the default"}
+			step := thor.Transition{Feature: f.Name, Action: thor.ActionInitial, To: thor.StageShadow, Actor: Itself, Reason: "the default"}
 			if empty && overridden && on {
 				step.Action, step.To, step.Reason = thor.ActionOverride, thor.StageLive, variable(f.Name)+"=true in an empty store"
 			}
@@ -104,7 +107,7 @@ func (k *Controller) override(ctx context.Context, feature string, on bool) (not
 		return fmt.Sprintf("%s: %s is in %s already", name, feature, now.Stage), nil
 	}
 	_, err = k.move(ctx, thor.Transition{
-		Feature: feature, Action: thor.ActionOverride, To: thor.StageShadow, Actor: "thor", Reason: name + " at start",
+		Feature: feature, Action: thor.ActionOverride, To: thor.StageShadow, Actor: Itself, Reason: name + " at start",
 	})
 	return fmt.Sprintf("%s: %s went from %s back to shadow", name, feature, now.Stage), err
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -110,5 +112,34 @@ func TestClientHeaderDecidesAboutCanary(t *testing.T) {
 	hello := data[helloData](t, w.dial(t).want("hello")[0])
 	if got := hello.Features["positions"].DataSource; got != thor.DataSourceWS {
 		t.Errorf("data source %s, want the one of the client that was named", got)
+	}
+}
+
+// TestCloseCodesAreDocumented holds the table of docs/protocol.md to the codes.
+func TestCloseCodesAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| close | meaning | the client |\n|---|---|---|\n")
+	documented := map[string]bool{}
+	for line := range strings.Lines(table) {
+		codes, ok := strings.CutPrefix(line, "| ")
+		if !ok {
+			break
+		}
+		codes, _, _ = strings.Cut(codes, " | ")
+		for code := range strings.SplitSeq(codes, ", ") {
+			documented[code] = true
+		}
+	}
+	for _, code := range []ws.StatusCode{
+		closeBadRequest, closeUnauthorized, closeForbidden, closeUnsupportedVersion, closeTimeout, closeTooMany, closeStalled, closeRestarting,
+		ws.StatusProtocolError, ws.StatusUnsupportedData, ws.StatusInvalidFramePayloadData, ws.StatusMessageTooBig,
+	} {
+		if !documented[strconv.Itoa(int(code))] {
+			t.Errorf("docs/protocol.md does not say what %d means", code)
+		}
 	}
 }

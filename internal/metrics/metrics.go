@@ -21,16 +21,17 @@ type Metrics struct {
 	JobLate     *prometheus.HistogramVec // job
 	JobDuration *prometheus.HistogramVec // job
 	JobOverruns *prometheus.CounterVec   // job
+	JobFailed   *prometheus.GaugeVec     // job
 
 	// Features.
 	FeedEvents   *prometheus.CounterVec // feature
-	FeedAge      *prometheus.GaugeVec   // feature
+	FeedAge      *prometheus.GaugeVec   // feature, data_source
 	RESTRequests *prometheus.CounterVec // feature, consumer
 
 	// Cutover.
 	Stage       *prometheus.GaugeVec   // feature, stage: 1 for the one it is in
-	Revision    *prometheus.GaugeVec   // feature
-	Transitions *prometheus.CounterVec // feature, from, to, action
+	Revision    *prometheus.GaugeVec   // node
+	Transitions *prometheus.CounterVec // feature, from, to, actor
 }
 
 // lateBuckets and durationBuckets are in seconds.
@@ -55,19 +56,20 @@ func New(version, build string) *Metrics {
 		JobRuns:      counter("job_runs_total", "Runs of a job that ended, by result: ok or failed.", "job", "result"),
 		JobLate:      histogram("job_late_seconds", "How long after it was due a run began.", lateBuckets, "job"),
 		JobDuration:  histogram("job_duration_seconds", "How long a run took.", durationBuckets, "job"),
-		JobOverruns:  counter("job_overruns_total", "How often a job was due while it still ran.", "job"),
+		JobOverruns:  counter("job_overruns_total", "How many beats of its interval went by while a job ran.", "job"),
+		JobFailed:    gauge("job_last_failure_timestamp_seconds", "When a job failed last; thor status has the error.", "job"),
 		FeedEvents:   counter("feed_events_total", "Events published.", "feature"),
-		FeedAge:      gauge("feed_age_seconds", "Time since the newest event, by this server's clock.", "feature"),
+		FeedAge:      gauge("feed_age_seconds", "Time since the newest event, by this server's clock.", "feature", "data_source"),
 		RESTRequests: counter("rest_requests_total", "Answers of a feature's REST endpoint.", "feature", "consumer"),
 		Stage:        gauge("cutover_stage", "1 for the stage a feature is in.", "feature", "stage"),
-		Revision:     gauge("cutover_revision", "Revision of a feature's stage.", "feature"),
-		Transitions:  counter("cutover_transitions_total", "Transitions since the start.", "feature", "from", "to", "action"),
+		Revision:     gauge("cutover_revision", "How many steps of any feature this node has seen.", "node"),
+		Transitions:  counter("cutover_transitions_total", "Transitions since the start; the actor is thor or person.", "feature", "from", "to", "actor"),
 	}
 	info := gauge("thor_info", "1; the labels say which build runs.", "version", "build")
 	info.WithLabelValues(version, build).Set(1)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info,
-		m.JobRuns, m.JobLate, m.JobDuration, m.JobOverruns,
+		m.JobRuns, m.JobLate, m.JobDuration, m.JobOverruns, m.JobFailed,
 		m.FeedEvents, m.FeedAge, m.RESTRequests,
 		m.Stage, m.Revision, m.Transitions,
 	)
@@ -89,6 +91,7 @@ func (m *Metrics) ObserveRun(job string, late, duration time.Duration, missed in
 	result := "ok"
 	if err != nil {
 		result = "failed"
+		m.JobFailed.WithLabelValues(job).SetToCurrentTime()
 	}
 	m.JobRuns.WithLabelValues(job, result).Inc()
 	m.JobLate.WithLabelValues(job).Observe(late.Seconds())

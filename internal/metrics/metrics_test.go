@@ -44,13 +44,14 @@ func TestHandler(t *testing.T) {
 	m.Counter("hub_accepted_total", "Connections accepted.", func() float64 { return 7 })
 	m.Gauge("hub_connections", "Connections.", func() float64 { return 5 })
 	w := httptest.NewRecorder()
-	m.Handler(func() { m.FeedAge.WithLabelValues("positions").Set(1.5) }).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	m.Handler(func() { m.FeedAge.WithLabelValues("positions", "ws").Set(1.5) }).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	for _, want := range []string{
 		`job_runs_total{job="positions",result="failed"} 1`,
 		`job_overruns_total{job="positions"} 3`,
 		`job_late_seconds_bucket{job="positions",le="0.002"} 1`,
 		`thor_info{build="abc",version="0.1.0"} 1`,
-		`feed_age_seconds{feature="positions"} 1.5`,
+		`feed_age_seconds{data_source="ws",feature="positions"} 1.5`,
+		`# TYPE job_last_failure_timestamp_seconds gauge`,
 		`hub_accepted_total 7`,
 		`hub_connections 5`,
 	} {
