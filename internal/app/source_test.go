@@ -1,0 +1,213 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"thor"
+	"thor/internal/calendar"
+	"thor/internal/source"
+)
+
+// openApp makes an app on a data directory; the caller closes it.
+func openApp(t *testing.T, data string, change func(*Config)) *App {
+	t.Helper()
+	c := Default()
+	c.Addr, c.Data = "localhost:0", data
+	if change != nil {
+		change(&c)
+	}
+	a, err := New(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func closeApp(t *testing.T, a *App) {
+	t.Helper()
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestIntervalsFollowTheSourcesClock(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		speed          float64
+		interval, want time.Duration
+	}{
+		{1, time.Second, time.Second},
+		{1, 10 * time.Second, 10 * time.Second},
+		{0.5, time.Second, 2 * time.Second},
+		{7, 10 * time.Second, 1429 * time.Millisecond},
+		{60, time.Second, 100 * time.Millisecond}, // never faster
+		{60, 10 * time.Second, 167 * time.Millisecond},
+		{3600, time.Minute, 100 * time.Millisecond},
+		{60, 0, 0}, // on change only
+	} {
+		a := &App{clock: source.NewVirtualClock(time.Now(), tt.speed)}
+		if got := a.wall(tt.interval); got != tt.want {
+			t.Errorf("%v at speed %v takes %v, want %v", tt.interval, tt.speed, got, tt.want)
+		}
+		if got := a.cadence(thor.Feature{Cadence: tt.interval}); got != tt.want {
+			t.Errorf("a cadence of %v at speed %v is %v, want %v", tt.interval, tt.speed, got, tt.want)
+		}
+	}
+}
+
+func TestInstantsFollowTheSourcesClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
+		virtual := &App{clock: source.NewVirtualClock(start, 60)}
+		if got := time.Until(virtual.wallTime(start.Add(30 * time.Minute))); got != 30*time.Second {
+			t.Errorf("half an hour ahead at speed 60 is in %v", got)
+		}
+		time.Sleep(10 * time.Second)
+		if got := time.Until(virtual.wallTime(start.Add(30 * time.Minute))); got != 20*time.Second {
+			t.Errorf("ten seconds later it is in %v", got)
+		}
+		wall := &App{clock: source.WallClock{}}
+		if at := time.Now().Add(time.Hour).Round(0); !wall.wallTime(at).Equal(at) || wall.wallTime(at) != at {
+			t.Errorf("an instant of the wall clock is %v", wall.wallTime(at))
+		}
+		if !wall.wallTime(time.Time{}).IsZero() || !virtual.wallTime(time.Time{}).IsZero() {
+			t.Error("no instant has become one")
+		}
+	})
+}
+
+// TestSnapshotsHoldTheCurrentSession holds the oldest bar of a snapshot to the
+// opening of the session its newest lies in.
+func TestSnapshotsHoldTheCurrentSession(t *testing.T) {
+	t.Parallel()
+	days, err := calendar.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &App{calendar: days}
+	for _, tt := range []struct{ symbol, newest, want string }{
+		{"EQ.AAPL", "2026-11-23T18:15:00Z", "2026-11-23T14:30:00Z"},
+		{"FUT.ES", "2026-11-23T18:15:00Z", "2026-11-22T23:00:00Z"},         // Sunday evening
+		{"FUT.ES", "2026-11-23T23:01:00Z", "2026-11-23T23:00:00Z"},         // the next one
+		{"CRYPTO.BTC-USD", "2026-11-23T18:15:00Z", "2026-11-23T00:00:00Z"}, // any hour of the week
+		{"EQ.AAPL", "not a minute", ""},
+	} {
+		id := thor.NewStreamID("intraday", tt.symbol)
+		if got := a.oldest(id, tt.newest); got != tt.want {
+			t.Errorf("%s at %s: from %q, want %q", tt.symbol, tt.newest, got, tt.want)
+		}
+	}
+	f, err := thor.FeatureNamed("intraday")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := a.limits("intraday:EQ.AAPL"); l.Window != f.Window || l.Oldest == nil {
+		t.Errorf("limits %+v", l)
+	}
+	if l := a.limits("positions:A"); l.Window != 0 || l.Oldest != nil {
+		t.Errorf("limits %+v of what has no history", l)
+	}
+}
+
+// TestBarsAreReadFromWhereTheStoreEnds holds that nothing is left out and
+// nothing left unfinished across a stop.
+func TestBarsAreReadFromWhereTheStoreEnds(t *testing.T) {
+	t.Parallel()
+	bar := func(symbol string, at time.Time, final bool) thor.Message {
+		p := thor.MustDecimal("1")
+		return thor.IntradayBarMessage(thor.Bar{
+			Symbol: symbol, Display: symbol, Country: "USA", TimestampMinute: at, Final: final, Timestamp: at.Add(time.Minute),
+			Open: p, High: p, Low: p, Close: p, Volume: p, VWAP: p,
+		})
+	}
+	friday := time.Date(2026, 11, 20, 20, 50, 0, 0, time.UTC)
+	sunday := time.Date(2026, 11, 22, 23, 30, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		bars []thor.Message
+		want time.Time
+	}{
+		"an empty store asks for the current session": {nil, time.Time{}},
+		"the oldest bar that is not final": {[]thor.Message{
+			bar("EQ.A", friday, false), bar("EQ.B", friday.Add(9*time.Minute), true), bar("CRYPTO.C", sunday, true),
+		}, friday},
+		"the newest of the symbol that is furthest behind": {[]thor.Message{
+			bar("EQ.A", friday.Add(-time.Minute), true), bar("EQ.A", friday, true), bar("CRYPTO.C", sunday, false),
+		}, friday},
+		"not for a symbol that has left": {[]thor.Message{
+			bar("EQ.GONE", friday.AddDate(0, -1, 0), false), bar("CRYPTO.C", sunday, true),
+		}, sunday.Add(-quiet)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := openApp(t, t.TempDir(), nil)
+			defer closeApp(t, a)
+			var events []thor.Event
+			for _, m := range tt.bars {
+				data, err := m.Encode()
+				if err != nil {
+					t.Fatal(err)
+				}
+				events = append(events, thor.Event{Stream: m.Stream, Type: m.Type, Key: m.Key, Final: m.Final, Data: data})
+			}
+			if _, err := a.store.Append(t.Context(), time.Now(), events); err != nil {
+				t.Fatal(err)
+			}
+			since, err := a.barsSince(t.Context())
+			if err != nil || !since.Equal(tt.want) {
+				t.Errorf("since %v, %v; want %v", since, err, tt.want)
+			}
+		})
+	}
+	asked := &askedBars{}
+	resumed := &resumedBars{BarSource: asked, since: friday}
+	for _, since := range []time.Time{{}, sunday} {
+		if _, err := resumed.Bars(t.Context(), since); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []time.Time{friday, sunday}; !slices.Equal(asked.since, want) {
+		t.Errorf("the source was asked since %v, want %v", asked.since, want)
+	}
+}
+
+// askedBars notes what it is asked for.
+type askedBars struct{ since []time.Time }
+
+func (a *askedBars) Bars(_ context.Context, since time.Time) ([]thor.Bar, error) {
+	a.since = append(a.since, since)
+	return nil, nil
+}
+
+// TestJobsOfABeatShareAnInstant holds that balance and positions of one beat
+// are of one answer of the source.
+func TestJobsOfABeatShareAnInstant(t *testing.T) {
+	t.Parallel()
+	a := openApp(t, t.TempDir(), nil)
+	defer closeApp(t, a)
+	from, err := a.abilities(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, ok := from.Accounts.(*source.SharedAccounts)
+	if !ok || shared.MaxAge != time.Second/2 {
+		t.Errorf("accounts are %T %+v", from.Accounts, from.Accounts)
+	}
+}
+
+func TestADirectoryKeepsToOneSource(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	closeApp(t, openApp(t, data, nil))
+	c := Default()
+	c.Addr, c.Data, c.SimSeed = "localhost:0", data, 2
+	if _, err := New(t.Context(), c, slog.New(slog.DiscardHandler)); thor.ErrorCode(err) != thor.ECONFLICT {
+		t.Errorf("another seed: %v, want %s", err, thor.ECONFLICT)
+	}
+	closeApp(t, openApp(t, data, nil))
+}
