@@ -89,6 +89,10 @@ export class ThorClient {
       now: env.now,
       send: (command) => this.#connection.send(command),
       publishes: (feature) => (this.#stages.get(feature)?.stage ?? "off") !== "off",
+      rendered: (id) => {
+        const { feature, owner } = parseStreamId(id);
+        return this.#feeds.get(`${feature}:${owner}`)?.observed ?? false;
+      },
     });
     this.#directory = new Directory({
       env,
@@ -225,7 +229,10 @@ export class ThorClient {
     if (connected !== this.#link.connected) {
       this.#link.connected = connected;
       this.#link.changedAt = this.#env.now();
-      if (!connected) this.#streams.disconnected();
+      if (!connected) {
+        this.#streams.disconnected();
+        this.#rest.forget();
+      }
     }
     if (state.status === "waiting" || state.status === "closed") this.#link.starting = false;
     if (this.#link.running) this.#evaluateAll();
@@ -265,11 +272,13 @@ export class ThorClient {
         const source = this.directory.getSnapshot().source;
         this.clock.setServer(message.ts);
         this.clock.setSource(Date.parse(message.data.timestamp), source?.speed ?? 1, source?.virtual ?? false);
-        this.#streams.heartbeat(message.data.streams);
+        this.#streams.heartbeat(message.data.streams, Math.min(this.#env.now(), this.clock.local(message.ts)));
         this.#directory.see(Object.keys(message.data.streams));
         break;
       }
-      case "error": // a stream that was refused is missing in the answer; the rest is for whoever asked
+      case "error": // a stream that was refused is missing in the answer
+        if (message.data.code === "invalid" && message.id !== undefined) this.#streams.failed(String(message.id));
+        break;
       case "server_shutdown":
       case "pong":
         break;
@@ -282,7 +291,10 @@ export class ThorClient {
     this.clock.setServer(Date.parse(data.server_time));
     this.#link.starting = false;
     for (const [feature, { stage, data_source, rev }] of Object.entries(data.features)) {
-      this.#stages.learn(feature, { stage, dataSource: data_source, rev });
+      // Who we are the server learns with the first subscribe: until then an assignment of this rev stands.
+      const known = this.#stages.get(feature);
+      const assigned = stage === "canary" && known?.stage === stage && known.rev === rev;
+      this.#stages.learn(feature, { stage, rev, ...(assigned ? {} : { dataSource: data_source }) });
     }
     this.#streams.hello({ ...data.streams, [cutoverStream]: { cadence_ms: 0 } });
     this.#directory.hello(data);
@@ -293,17 +305,19 @@ export class ThorClient {
     const { feature, owner } = parseStreamId(frame.stream);
     this.#traffic.count(feature, this.#env.now());
     this.#print(feature, frame, text);
-    if (this.#streams.frame(frame) === undefined) return;
+    const applied = this.#streams.frame(frame);
+    if (applied.length === 0) return;
     const feed = this.#feeds.get(`${feature}:${owner}`);
     if (feed?.observed) feed.evaluate();
     if (this.#view(feature).getSnapshot().dataSource !== "ws") return;
-    for (const listener of this.#frameListeners.get(feature) ?? []) listener(frame);
+    for (const listener of this.#frameListeners.get(feature) ?? []) for (const each of applied) listener(each);
   }
 
-  /** In shadow what comes is shown to whoever looks, of a snapshot the newest part. */
+  /** In shadow what comes is shown to whoever looks, of the snapshot of a history the newest part. */
   #print(feature: string, frame: Frame, text: string): void {
     if (!this.shadowLog || this.#stages.get(feature)?.stage !== "shadow") return;
-    if (frame.snapshot === true && frame.part !== frame.parts) return;
+    const history = this.features.some((f) => f.name === feature && f.window > 0);
+    if (history && frame.snapshot === true && frame.part !== frame.parts) return;
     this.#env.print(`[WS] ${frame.type}: ${rawData(text)}`);
   }
 

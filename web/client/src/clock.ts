@@ -7,13 +7,26 @@ export interface SourceTime {
   speed: number;
 }
 
+/** Times of the comparison, in ms. */
+const times = {
+  /** Clocks drift: what was compared longer ago does not count. */
+  window: 5 * 60_000,
+  /** No message is on its way for so long: one of the clocks was set. */
+  jump: 60_000,
+};
+
 /**
  * Clock translates between this machine's clock and the server's two: the wall
  * clock events are stamped with, and the source's, which may be virtual.
+ *
+ * A time the server says is older by its way to us when we read it. Of all
+ * comparisons the one with the shortest way counts, or a delay would cancel
+ * itself out and what came late would look fresh.
  */
 export class Clock {
   readonly #now: () => number;
   #aheadMs = 0; // the server's wall clock, against ours
+  #compared: { at: number; aheadMs: number }[] = [];
   #source: SourceTime | undefined;
   #virtual = false;
 
@@ -21,9 +34,15 @@ export class Clock {
     this.#now = now;
   }
 
-  /** The server's wall clock shows this now. */
+  /** The server's wall clock showed this a moment ago. */
   setServer(time: number): void {
-    if (Number.isFinite(time)) this.#aheadMs = time - this.#now();
+    if (!Number.isFinite(time)) return;
+    const at = this.#now();
+    const aheadMs = time - at;
+    if (Math.abs(aheadMs - this.#aheadMs) > times.jump) this.#compared = [];
+    this.#compared = this.#compared.filter((c) => c.at <= at && at - c.at < times.window);
+    this.#compared.push({ at, aheadMs });
+    this.#aheadMs = Math.max(...this.#compared.map((c) => c.aheadMs));
   }
 
   /** The source's clock shows this now. */

@@ -257,7 +257,7 @@ describe("after hello", () => {
 
   it("splits what would be too much for one message", () => {
     client.start();
-    world.socket.say(hello({ streams: Array.from({ length: 150 }, (_, i) => `intraday:S${i}`) }));
+    world.socket.say(hello({ streams: Array.from({ length: 150 }, (_, i) => `positions:S${i}`) }));
     expect(world.socket.sent.map(({ streams }) => streams.length).slice(0, 3)).toEqual([64, 64, 23]);
   });
 });

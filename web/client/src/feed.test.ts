@@ -2,7 +2,17 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ThorClient } from "./client.ts";
 import type { Stage } from "./generated.ts";
 import type { DataSourceLabel } from "./plan.ts";
-import { balance, balanceSnapshot, cutover, heartbeat, hello, restBalance, subscribed } from "./testing/frames.ts";
+import {
+  balance,
+  balanceSnapshot,
+  bar,
+  cutover,
+  heartbeat,
+  hello,
+  market,
+  restBalance,
+  subscribed,
+} from "./testing/frames.ts";
 import { pass, World } from "./testing/world.ts";
 
 const path = "/api/account/balance";
@@ -309,6 +319,160 @@ describe("fallback", () => {
   });
 });
 
+describe("back from a fallback", () => {
+  /** Live, at seq 9, then without connection for so long that REST stands in. */
+  async function lost(): Promise<void> {
+    client.start();
+    render();
+    connect("live", 9);
+    world.socket.end(1006);
+    await pass(4000);
+    expect(label()).toBe("REST (Fallback)");
+  }
+
+  it("the WebSocket's own last word gives way to its next at once", async () => {
+    await lost();
+    connect("live", 20);
+    expect(feed().getSnapshot()).toMatchObject({ label: "WebSocket", version: { seq: 20 } });
+  });
+
+  it("what is stale is not waited for", async () => {
+    world.answer = () => restBalance({ stage: "live", dataSource: "ws", seq: 12, age: 30 });
+    await lost();
+    await pass(6000);
+    expect(feed().getSnapshot()).toMatchObject({ label: "REST (Fallback)", stale: true });
+    connect("live", 20);
+    expect(label()).toBe("WebSocket");
+  });
+
+  it("what is fresh waits for the versions to meet", async () => {
+    serveREST("live", 1, 100);
+    await lost();
+    connect("live", 20);
+    expect(label()).toBe("REST (Fallback)");
+  });
+});
+
+describe("an assignment in canary", () => {
+  it("moves this client alone, and outlives a connection", async () => {
+    serveREST("canary", 2);
+    client.start();
+    render();
+    connect("canary", 1, "rest", 2);
+    await pass(100);
+    expect(label()).toBe("REST (Canary)");
+    world.socket.say({ type: "assignment", data: { feature: "account_balance", data_source: "ws", rev: 2 } });
+    world.answer = () => restBalance({ stage: "canary", dataSource: "ws", rev: 2, seq: 1 });
+    await speak(8, 2);
+    expect(label()).toBe("WebSocket");
+    world.answer = () => Promise.reject(new Error());
+    world.socket.end(1006);
+    await pass(125);
+    const seen = new Set<DataSourceLabel>();
+    const end = client.view("account_balance").subscribe(() => seen.add(client.getDataSource("account_balance")));
+    connect("canary", 12, "rest", 2); // hello does not know our name yet
+    await speak(3, 13);
+    end();
+    expect([...seen]).toEqual([]);
+    expect(label()).toBe("WebSocket");
+    world.socket.say({ type: "assignment", data: { feature: "account_balance", data_source: "rest", rev: 3 } });
+    expect(label()).toBe("REST (Canary)");
+  });
+});
+
+describe("the age of what is shown", () => {
+  const age = (): number => Date.now() - (feed().getSnapshot().asOf ?? 0);
+
+  it("counts from when the event was committed, by the server's clock", async () => {
+    client.start();
+    render();
+    world.socket.say(hello({ stage: "live" }));
+    world.socket.say(subscribed(world.socket.sent[0], 1), balanceSnapshot(1, 1, { ts: Date.now() - 700 }));
+    expect(age()).toBe(700);
+    await pass(1000);
+    expect(age()).toBe(1700);
+    await pass(4000);
+    expect(feed().getSnapshot().stale).toBe(true);
+  });
+
+  it("does not lose what was on its way", async () => {
+    client.start();
+    render();
+    world.socket.say(hello({ stage: "live" }));
+    world.socket.say(subscribed(world.socket.sent[0], 1), balanceSnapshot(1, 1, { ts: Date.now() - 60_000 }));
+    for (let i = 0; i < 20; i++) {
+      await pass(5000);
+      const late = { ts: Date.now() - 8000 };
+      world.socket.say({ ...heartbeat(), ...late }, balance(2 + i, 5, late));
+      expect(age()).toBe(8000);
+      expect(feed().getSnapshot().stale).toBe(true);
+    }
+  });
+
+  it("is that of REST's answer, from when it was asked for", async () => {
+    world.answer = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return restBalance({ seq: 5, age: 2 });
+    };
+    client.start();
+    render();
+    world.socket.say(hello({ streams: [] }));
+    await pass(300);
+    expect(age()).toBe(2300);
+  });
+});
+
+describe("somebody who comes back to a stream in shadow", () => {
+  it("does not wait for a turn", async () => {
+    serveREST("shadow");
+    client.start();
+    const end = render();
+    connect("shadow");
+    await pass(3000);
+    end();
+    await pass(60_000);
+    const before = world.asked(path);
+    render();
+    await pass(0);
+    expect(world.asked(path)).toBe(before + 1);
+    expect(feed().getSnapshot().stale).toBe(false);
+  });
+});
+
+describe("a server that refuses", () => {
+  it.each([401, 403])("%s is neither an answer nor silence", async (status) => {
+    world.answer = () => new Response("{}", { status });
+    client.start();
+    render();
+    world.socket.end(4401);
+    await pass(2000);
+    expect(client.reach.getSnapshot()).toBe("refused");
+  });
+
+  it("has to be seen again when the connection is lost", async () => {
+    serveREST("live");
+    client.start();
+    render();
+    await pass(1500);
+    expect(client.reach.getSnapshot()).toBe("reached");
+    connect("live", 1);
+    await speak(3, 2);
+    world.answer = () => Promise.reject(new Error());
+    world.socket.end(1006);
+    expect(client.reach.getSnapshot()).toBe("unknown");
+    await pass(5000);
+    expect(client.reach.getSnapshot()).toBe("unreachable");
+  });
+
+  it("and one that fails cannot be reached", async () => {
+    world.answer = () => new Response("{}", { status: 503 });
+    client.start();
+    render();
+    await pass(2000);
+    expect(client.reach.getSnapshot()).toBe("unreachable");
+  });
+});
+
 describe("a hidden page", () => {
   it("does not poll, and asks at once when it is seen", async () => {
     serveREST("shadow");
@@ -374,6 +538,26 @@ describe("polling", () => {
     expectBetween(world.asked(path), 8, 14);
   });
 
+  it("starts a history over when the store is another", async () => {
+    const bar = (minute: string) => ({ symbol: "S", timestamp_minute: `2026-11-23T${minute}:00Z`, final: true });
+    let epoch = "e1";
+    let minutes = ["15:00", "15:01"];
+    world.answer = () => {
+      const headers = { ETag: `"intraday:S:${epoch}-9;h=1"`, Cutover: "stage=shadow, data_source=rest, rev=1" };
+      return new Response(JSON.stringify({ symbol: "S", bars: minutes.map(bar) }), { headers });
+    };
+    client.start();
+    const bars = client.feed("intraday", "S");
+    bars.subscribe(() => {});
+    world.socket.say(hello({ streams: [] }));
+    await pass(100);
+    expect(bars.getSnapshot().data).toHaveLength(2);
+    [epoch, minutes] = ["e2", ["15:05"]];
+    await pass(10_000);
+    expect(bars.getSnapshot().data).toMatchObject([{ timestamp_minute: "2026-11-23T15:05:00Z" }]);
+    expect(world.requests.at(-1)?.cache).toBe("no-store");
+  });
+
   it("pages through bars instead of loading the session again", async () => {
     const bar = (minute: string) => ({ symbol: "S", timestamp_minute: `2026-11-23T${minute}:00Z`, final: true });
     world.answer = (asked) => {
@@ -398,19 +582,38 @@ describe("polling", () => {
 });
 
 describe("what arrives", () => {
-  it("is printed in shadow as it was sent, of a snapshot the newest part", () => {
+  it("is printed in shadow as it was sent, of the snapshot of a history the newest part", () => {
     client.shadowLog = true;
     client.start();
-    world.socket.say(hello());
-    world.socket.say(subscribed(world.socket.sent[0], 3));
-    world.socket.say(balance(2, 1, { snapshot: true, part: 1, parts: 2 }));
-    world.socket.say(balance(3, 2, { snapshot: true, part: 2, parts: 2, at: 3 }), balance(4, 3));
+    world.socket.say(hello({ streams: ["account_balance:A", "global_market", "intraday:S"] }));
+    world.socket.say(balanceSnapshot(2, 1), balance(3, 2), market(1, "XNYS", "OPEN", { part: 1, parts: 2 }));
+    world.socket.say(market(2, "CMES", "OPEN", { part: 2, parts: 2, at: 2 }));
+    world.socket.say(bar(1, "15:00", 5, { snapshot: true, part: 1, parts: 2 }));
+    world.socket.say(bar(2, "15:01", 6, { snapshot: true, part: 2, parts: 2, at: 2 }));
     expect(world.printed).toEqual([
+      '[WS] account_balance: {"account_id":"A","currency":"USD","equity":1,"timestamp":"2026-11-23T15:30:00Z"}',
       '[WS] account_balance: {"account_id":"A","currency":"USD","equity":2,"timestamp":"2026-11-23T15:30:00Z"}',
-      '[WS] account_balance: {"account_id":"A","currency":"USD","equity":3,"timestamp":"2026-11-23T15:30:00Z"}',
+      '[WS] market_status: {"market_id":"XNYS","status":"OPEN"}',
+      '[WS] market_status: {"market_id":"CMES","status":"OPEN"}',
+      expect.stringContaining('"close":6,'),
     ]);
-    world.socket.say(cutover("account_balance", "live", 2), balance(5, 4));
-    expect(world.printed).toHaveLength(2);
+    world.socket.say(cutover("account_balance", "live", 2), balance(4, 4));
+    expect(world.printed).toHaveLength(5);
+  });
+
+  it("is told of a snapshot in whole, part by part, when its last has come", () => {
+    const seen: string[] = [];
+    client.start();
+    client.onData("global_market", (data) => seen.push(data.market_id));
+    world.socket.say(hello({ feature: "global_market", stage: "live", streams: ["global_market"] }));
+    world.socket.say(subscribed(world.socket.sent[0], 3));
+    world.socket.say(
+      market(1, "XNYS", "OPEN", { part: 1, parts: 3 }),
+      market(2, "CMES", "OPEN", { part: 2, parts: 3 }),
+    );
+    expect(seen).toEqual([]);
+    world.socket.say(market(3, "XTKS", "CLOSED", { part: 3, parts: 3, at: 3 }));
+    expect(seen).toEqual(["XNYS", "CMES", "XTKS"]);
   });
 
   it("is told to those who bring their own rendering, when it is to be rendered", () => {

@@ -67,6 +67,7 @@ export class Feed<D = unknown> implements External<FeatureSnapshot<D>> {
   #held: Side | undefined; // the WebSocket's last word, until REST has spoken after a change to it
   #wantedSince: number | undefined; // the WebSocket is to be shown and could be
   #nudgedAt = 0;
+  #hurried = false; // somebody has just begun to look: the first poll does not wait
 
   constructor(context: FeedContext, feature: Feature, owner: string) {
     this.feature = feature;
@@ -85,7 +86,12 @@ export class Feed<D = unknown> implements External<FeatureSnapshot<D>> {
 
   readonly subscribe = (listener: () => void): (() => void) => {
     const end = this.#listeners.add(listener);
-    if (this.#listeners.size === 1) this.evaluate();
+    if (this.#listeners.size === 1) {
+      this.#context.streams.want(this.#id);
+      this.#hurried = true;
+      this.evaluate();
+      this.#hurried = false;
+    }
     return end;
   };
 
@@ -153,7 +159,9 @@ export class Feed<D = unknown> implements External<FeatureSnapshot<D>> {
     const shown = this.#shownREST();
     if (shown?.data === undefined) return version !== undefined;
     if (sameVersion(version, shown.version)) return true;
-    if (plan.polling === "none" && notOlder(version, shown.version)) return true; // REST will not catch up
+    // REST will not catch up, or what is shown is the WebSocket's own last word, or too old to wait for.
+    const hopeless = plan.polling === "none" || this.#held !== undefined || this.#snapshot.stale;
+    if (hopeless && notOlder(version, shown.version)) return true;
     return version !== undefined && this.#wantedSince !== undefined && now - this.#wantedSince >= times.grace;
   }
 
@@ -181,7 +189,7 @@ export class Feed<D = unknown> implements External<FeatureSnapshot<D>> {
 
   /** First polls are spread over one cadence, for a change of stage reaches all clients at once. */
   #spread(): number {
-    return this.#snapshot.data === undefined ? 0 : this.#context.env.random() * this.#pollMs();
+    return this.#hurried || this.#snapshot.data === undefined ? 0 : this.#context.env.random() * this.#pollMs();
   }
 
   #pollMs(): number {

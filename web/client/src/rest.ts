@@ -3,12 +3,18 @@ import { parseCutover, type StageNews } from "./stages.ts";
 import { type Batch, Cell } from "./store.ts";
 import type { Version } from "./stream.ts";
 
-/** Whether the last request reached the server. */
-export type Reach = "unknown" | "reached" | "unreachable";
+/**
+ * What became of the last request: the server answered, it refused to, or it
+ * could not be reached. Unknown is that none has ended since the connection was
+ * lost.
+ */
+export type Reach = "unknown" | "reached" | "refused" | "unreachable";
 
 /** What REST answered. */
 export interface Answer {
   status: number;
+  /** When it was asked for: it may be as old as that. */
+  askedAt: number;
   /** The entity tag as it was sent, for If-None-Match. */
   tag?: string;
   /** The version the tag names. */
@@ -44,17 +50,18 @@ export class Rest {
     const giveUp = (): void => request.abort();
     signal.addEventListener("abort", giveUp);
     const cancel = this.#env.after(timeout, giveUp);
+    const askedAt = this.#env.now();
     try {
       const headers: Record<string, string> = { "Thor-Client": this.#name };
       if (tag !== undefined) headers["If-None-Match"] = tag;
       const url = new URL(path.replace(/^\//, ""), this.#env.baseUrl).href;
       // The tags are ours to keep: a browser's cache would answer in the server's place.
       const response = await this.#env.fetch(url, { headers, cache: "no-store", signal: request.signal });
-      const answer = await read(response);
-      this.#reached(response.status < 500);
+      const answer = await read(response, askedAt);
+      this.#reached(reachOf(response.status));
       return answer;
     } catch {
-      if (!signal.aborted) this.#reached(false);
+      if (!signal.aborted) this.#reached("unreachable");
       return undefined;
     } finally {
       cancel();
@@ -62,15 +69,25 @@ export class Rest {
     }
   }
 
-  #reached(now: boolean): void {
+  /** The connection was lost: whether the server still answers has to be seen again. */
+  forget(): void {
+    this.reach.set("unknown");
+  }
+
+  #reached(now: Reach): void {
     const before = this.reach.getSnapshot();
-    this.reach.set(now ? "reached" : "unreachable");
-    if (now && before === "unreachable") this.#back();
+    this.reach.set(now);
+    if (now !== "unreachable" && before === "unreachable") this.#back();
   }
 }
 
-async function read(response: Response): Promise<Answer> {
-  const answer: Answer = { status: response.status };
+function reachOf(status: number): Reach {
+  if (status === 401 || status === 403) return "refused";
+  return status < 500 ? "reached" : "unreachable";
+}
+
+async function read(response: Response, askedAt: number): Promise<Answer> {
+  const answer: Answer = { status: response.status, askedAt };
   const tag = response.headers.get("ETag");
   const version = parseTag(tag);
   const cutover = parseCutover(response.headers.get("Cutover"));

@@ -92,12 +92,11 @@ export class RestSide {
 
   /** Age has whole seconds: a version keeps the time it was first given. */
   #date(answer: Answer, stream: Stream | undefined): void {
-    const now = this.#context.env.now();
-    this.#confirmedAt = now;
+    this.#confirmedAt = answer.askedAt;
     if (answer.version !== undefined && sameVersion(answer.version, stream?.version)) {
       this.#eventAt = this.#context.clock.local(stream?.ts ?? 0);
     } else if (this.#eventAt === 0 || answer.version === undefined || !sameVersion(answer.version, this.#version)) {
-      this.#eventAt = now - (answer.age ?? 0) * 1000;
+      this.#eventAt = answer.askedAt - (answer.age ?? 0) * 1000;
     }
     this.#version = answer.version;
   }

@@ -13,10 +13,11 @@ export function sameVersion(a: Version | undefined, b: Version | undefined): boo
 }
 
 /**
- * What became of a frame: its value stands, it was known already, it is part of
- * a snapshot that is not complete, or something before it is missing.
+ * What became of a frame: it was known already, it is part of a snapshot that is
+ * not complete, something before it is missing; or its value stands, together
+ * with those of the other parts of its snapshot.
  */
-export type Verdict = "applied" | "ignored" | "collected" | "hole";
+export type Verdict = "ignored" | "collected" | "hole" | { applied: readonly Frame[] };
 
 /** Stream is what the WebSocket side holds of one stream. */
 export class Stream {
@@ -32,6 +33,8 @@ export class Stream {
   confirmedAt = 0;
   /** A subscribe is under way: until its answer a hole is no news. */
   asked = false;
+  /** A snapshot is on its way. */
+  awaited = false;
   /** When it was asked for last, by the client's clock. */
   askedAt: number = Number.NEGATIVE_INFINITY;
   /** The server's tip moves and nothing comes. */
@@ -49,7 +52,7 @@ export class Stream {
 
   apply(frame: Frame, now: number): Verdict {
     const verdict = frame.snapshot === true ? this.#collect(frame) : this.#follow(frame);
-    if (verdict === "applied") {
+    if (typeof verdict === "object") {
       this.ts = Math.max(this.ts, frame.ts);
       this.heardAt = now;
       this.confirmedAt = now;
@@ -65,7 +68,7 @@ export class Stream {
     if (frame.seq > Math.max(this.version.seq, this.#covered) + 1) return "hole";
     this.values.put(frame.data);
     this.version = { epoch: frame.epoch, seq: frame.seq };
-    return "applied";
+    return { applied: [frame] };
   }
 
   /** Keeps the parts of a snapshot and swaps them in with the last. */
@@ -79,16 +82,17 @@ export class Stream {
     this.values.replace(parts.map((part) => part.data));
     this.version = { epoch: frame.epoch, seq: frame.at ?? frame.seq };
     this.#covered = 0;
+    this.awaited = false;
     this.ts = 0;
     for (const part of parts) this.ts = Math.max(this.ts, part.ts);
-    return "applied";
+    return { applied: parts };
   }
 
-  /** Entries from one seq to another are left out; what they left behind follows. */
-  gap(from: number, to: number): Verdict {
-    if (this.version === undefined || from > Math.max(this.version.seq, this.#covered) + 1) return "hole";
+  /** Entries from one seq to another are left out; what they left behind follows. False is that more is missing. */
+  gap(from: number, to: number): boolean {
+    if (this.version === undefined || from > Math.max(this.version.seq, this.#covered) + 1) return false;
     this.#covered = Math.max(this.#covered, to);
-    return "applied";
+    return true;
   }
 
   /** The connection follows the stream from now on. */
@@ -101,6 +105,7 @@ export class Stream {
   /** The answer to a subscribe. Unless it was recovered a snapshot follows, and what is held stays until then. */
   subscribed(at: Version, recovered: boolean): void {
     this.asked = false;
+    this.awaited = !recovered && at.seq > 0;
     this.#covered = 0;
     if (recovered) return;
     if (at.seq === 0) {
@@ -118,12 +123,15 @@ export class Stream {
     this.#covered = 0;
   }
 
-  /** Compares with where the server says the stream stands. False is a stream that is behind the same tip twice. */
-  compare(tip: number, now: number): boolean {
+  /**
+   * Compares with where the server said the stream stood, at a time by the
+   * client's clock. False is a stream that is behind the same tip twice.
+   */
+  compare(tip: number, at: number): boolean {
     const behind = this.version !== undefined && this.version.seq < this.#tip;
     this.#tip = tip;
     if (this.version !== undefined && this.version.seq >= tip) {
-      this.confirmedAt = now;
+      this.confirmedAt = at;
       this.mute = false;
     }
     if (behind && !this.asked) this.mute = true;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ThorClient } from "./client.ts";
 import type { AccountBalance } from "./generated.ts";
-import { balance, balanceSnapshot, cutover, heartbeat, hello, subscribed } from "./testing/frames.ts";
+import { balance, balanceSnapshot, bar, cutover, heartbeat, hello, subscribed } from "./testing/frames.ts";
 import { pass, World } from "./testing/world.ts";
 
 let world: World;
@@ -118,4 +118,67 @@ it("streams of accounts REST names are followed", async () => {
   };
   await pass(1000);
   expect(asked().flatMap(({ streams }) => streams)).toEqual(["account_balance:B", "positions:B"]);
+});
+
+describe("histories", () => {
+  const snapshot = (symbol: string) => ({
+    ...bar(1, "15:00", 5, { snapshot: true, part: 1, parts: 1, at: 1 }),
+    stream: `intraday:${symbol}`,
+  });
+  const answer = (seq: number) => world.socket.say(subscribed(world.socket.sent.at(-1), seq));
+  const names = () => asked().map(({ streams }) => streams);
+
+  beforeEach(async () => {
+    client.feed("intraday", "SEEN").subscribe(() => {});
+    world.socket.end(1006);
+    await pass(125);
+    const symbols = ["A", "B", "C", "SEEN"].map((symbol) => `intraday:${symbol}`);
+    const others = ["account_balance:A", "positions:A", "global_market"];
+    world.socket.say(hello({ stage: "live", streams: [...symbols, ...others] }));
+  });
+
+  it("nobody looks at come one after the other, behind all the rest", () => {
+    expect(names()).toEqual([
+      ["intraday:SEEN", "account_balance:A", "positions:A", "global_market", "cutover"],
+      ["intraday:A"],
+    ]);
+    answer(1);
+    expect(names()).toHaveLength(2); // the answer is not the snapshot
+    world.socket.say(snapshot("A"));
+    expect(names().slice(2)).toEqual([["intraday:B"]]);
+    answer(0); // without an event: no snapshot comes
+    expect(names().slice(3)).toEqual([["intraday:C"]]);
+    answer(1);
+    world.socket.say(snapshot("C"));
+    expect(names()).toHaveLength(4);
+  });
+
+  it("do not wait for their turn when somebody begins to look", () => {
+    client.feed("intraday", "C").subscribe(() => {});
+    expect(names().at(-1)).toEqual(["intraday:C"]);
+  });
+
+  it("are asked for on the next connection again", async () => {
+    world.socket.end(1006);
+    await pass(250);
+    world.socket.say(hello({ stage: "live", streams: ["intraday:A", "intraday:B"] }));
+    expect(names().slice(0, 2)).toEqual([["cutover"], ["intraday:A"]]);
+  });
+});
+
+it("a command that is refused as a whole is not waited for, nor repeated at once", async () => {
+  world.socket.end(1006);
+  await pass(125);
+  world.socket.say(hello({ stage: "live", streams: ["account_balance:A", "global_market"] }));
+  const { id } = world.socket.sent[0] ?? {};
+  world.socket.say({ type: "error", id, data: { code: "invalid", message: "", retryable: false } });
+  const before = asked().length;
+  const since = () =>
+    asked()
+      .slice(before)
+      .flatMap(({ streams }) => streams);
+  world.socket.say(heartbeat());
+  expect(since()).not.toContain("account_balance:A");
+  world.socket.say(cutover("account_balance", "off", 2), cutover("account_balance", "live", 3));
+  expect(since()).toContain("account_balance:A");
 });

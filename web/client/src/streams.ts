@@ -32,6 +32,8 @@ interface Options {
   send(command: SubscribeCommand): boolean;
   /** Reports whether jobs publish a feature; its streams do not exist otherwise. */
   publishes(feature: string): boolean;
+  /** Reports whether somebody renders a stream. */
+  rendered(id: string): boolean;
 }
 
 /**
@@ -46,6 +48,12 @@ export class Streams {
   readonly #attached = new Set<string>();
   readonly #refused = new Set<string>();
   readonly #requests = new Map<string, readonly string[]>();
+  /**
+   * Histories nobody looks at: they are long, and everything else would wait
+   * behind them. One is asked for when the one before is there.
+   */
+  readonly #later = new Set<string>();
+  #loading: string | undefined;
   #lastRequest = 0;
 
   constructor(options: Options) {
@@ -69,14 +77,19 @@ export class Streams {
   hello(streams: HelloMessage["data"]["streams"]): void {
     this.disconnected();
     for (const [id, { cadence_ms }] of Object.entries(streams)) this.#learn(id, cadence_ms);
-    this.#ask(Object.keys(streams).filter((id) => this.#streams.has(id)));
+    this.#askInTurn(Object.keys(streams).filter((id) => this.#streams.has(id)));
   }
 
   disconnected(): void {
     this.#attached.clear();
     this.#refused.clear();
     this.#requests.clear();
-    for (const stream of this.#streams.values()) stream.asked = false;
+    this.#later.clear();
+    this.#loading = undefined;
+    for (const stream of this.#streams.values()) {
+      stream.asked = false;
+      stream.awaited = false;
+    }
   }
 
   /** Follows streams somebody else knows of. */
@@ -111,20 +124,34 @@ export class Streams {
       this.#attached.add(name);
       stream.subscribed({ epoch: answer.epoch, seq: answer.seq }, answer.recovered === true);
     }
+    this.#askLater();
   }
 
-  /** Takes a frame and returns its stream when the value stands. */
-  frame(frame: Frame): Stream | undefined {
+  /** A command was refused as a whole: its streams stay away until something has changed. */
+  failed(id: string): void {
+    for (const name of this.#requests.get(id) ?? []) {
+      const stream = this.#streams.get(name);
+      if (stream !== undefined) stream.asked = false;
+      this.#refused.add(name);
+    }
+    this.#requests.delete(id);
+    this.#askLater();
+  }
+
+  /** Takes a frame and returns those whose values stand now: itself, or all parts of its snapshot. */
+  frame(frame: Frame): readonly Frame[] {
     const stream = this.attached(frame.stream);
-    if (stream === undefined) return undefined;
+    if (stream === undefined) return [];
     const verdict = stream.apply(frame, this.#options.now());
     if (verdict === "hole") this.#askAgain(frame.stream, stream);
-    return verdict === "applied" ? stream : undefined;
+    if (typeof verdict !== "object") return [];
+    if (frame.stream === this.#loading) this.#askLater();
+    return verdict.applied;
   }
 
   gap({ data }: GapMessage): void {
     const stream = this.attached(data.stream);
-    if (stream?.gap(data.from, data.to) === "hole") this.#askAgain(data.stream, stream);
+    if (stream?.gap(data.from, data.to) === false) this.#askAgain(data.stream, stream);
   }
 
   reset({ data }: ResetMessage): void {
@@ -133,21 +160,27 @@ export class Streams {
   }
 
   /**
-   * Compares with where the server says its public streams stand. Of the others
-   * a heartbeat says only that nothing is on its way before it.
+   * Compares with where the server said its public streams stood, at a time by
+   * the client's clock. Of the others a heartbeat says only that nothing is on
+   * its way before it.
    */
-  heartbeat(tips: Readonly<Record<string, { seq: number; cadence_ms: number }>>): void {
+  heartbeat(tips: Readonly<Record<string, { seq: number; cadence_ms: number }>>, at: number): void {
     for (const [id, tip] of Object.entries(tips)) {
       this.#learn(id, tip.cadence_ms);
       this.#refused.delete(id);
       const stream = this.attached(id);
-      if (stream !== undefined && !stream.compare(tip.seq, this.#options.now())) this.#askAgain(id, stream);
+      if (stream !== undefined && !stream.compare(tip.seq, at)) this.#askAgain(id, stream);
     }
     for (const id of this.#attached) {
       const stream = this.#streams.get(id);
-      if (stream !== undefined && !(id in tips)) stream.confirmedAt = this.#options.now();
+      if (stream !== undefined && !(id in tips)) stream.confirmedAt = Math.max(stream.confirmedAt, at);
     }
     this.#followAll();
+  }
+
+  /** Somebody renders a stream from now on: it does not wait for its turn. */
+  want(id: string): void {
+    if (this.#later.delete(id)) this.#ask([id]);
   }
 
   /** Asks again for a stream that has fallen silent. */
@@ -167,10 +200,29 @@ export class Streams {
   #followAll(): void {
     const missing: string[] = [];
     for (const [id, stream] of this.#streams) {
-      if (this.#attached.has(id) || this.#refused.has(id) || stream.asked) continue;
+      if (this.#attached.has(id) || this.#refused.has(id) || stream.asked || this.#later.has(id)) continue;
       if (id === cutoverStream || this.#options.publishes(parseStreamId(id).feature)) missing.push(id);
     }
-    this.#ask(missing);
+    this.#askInTurn(missing);
+  }
+
+  /** Asks for all but the histories nobody looks at, and for those one after the other. */
+  #askInTurn(ids: readonly string[]): void {
+    const patient = (id: string): boolean =>
+      (this.#features.get(parseStreamId(id).feature)?.feature.window ?? 0) > 0 && !this.#options.rendered(id);
+    this.#ask(ids.filter((id) => !patient(id)));
+    for (const id of ids.filter(patient)) this.#later.add(id);
+    this.#askLater();
+  }
+
+  #askLater(): void {
+    const loading = this.#loading === undefined ? undefined : this.#streams.get(this.#loading);
+    if (loading?.asked || loading?.awaited) return;
+    const [next] = this.#later;
+    this.#loading = next;
+    if (next === undefined) return;
+    this.#later.delete(next);
+    this.#ask([next]);
   }
 
   #askAgain(id: string, stream: Stream): void {

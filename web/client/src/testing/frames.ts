@@ -61,6 +61,12 @@ export function bar(seq: number, minute: string, close: number, extra: object = 
   return { type: "intraday_bar", data, stream: "intraday:S", seq, epoch, ts: Date.now(), ...extra };
 }
 
+/** A part of the snapshot of the markets. */
+export function market(seq: number, id: string, status: string, extra: object): object {
+  const data = { market_id: id, status };
+  return { type: "market_status", data, stream: "global_market", seq, epoch, ts: Date.now(), snapshot: true, ...extra };
+}
+
 export function heartbeat(streams: Record<string, { seq: number }> = {}): object {
   const tips = Object.entries(streams).map(([id, { seq }]) => [id, { seq, age_ms: 0, cadence_ms: 1000 }]);
   const data = {

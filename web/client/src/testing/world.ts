@@ -36,7 +36,12 @@ export class FakeSocket {
 /** The world as the test wants it. Time is vitest's: use fake timers. */
 export class World {
   readonly sockets: FakeSocket[] = [];
-  readonly requests: { path: string; tag: string | undefined; client: string | undefined }[] = [];
+  readonly requests: {
+    path: string;
+    tag: string | undefined;
+    client: string | undefined;
+    cache: RequestCache | undefined;
+  }[] = [];
   readonly printed: string[] = [];
   hidden = false;
   online = true;
@@ -55,7 +60,7 @@ export class World {
       const headers = new Headers(init.headers);
       const path = url.replace("http://thor/", "/");
       const tag = headers.get("If-None-Match") ?? undefined;
-      this.requests.push({ path, tag, client: headers.get("Thor-Client") ?? undefined });
+      this.requests.push({ path, tag, client: headers.get("Thor-Client") ?? undefined, cache: init.cache });
       return this.answer(path, tag);
     },
     baseUrl: "http://thor/",
