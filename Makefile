@@ -53,7 +53,7 @@ format-check: $(LINT)
 lint: $(LINT)
 	$(LINT) run ./...
 	@dead="$$(go run $(DEADCODE) -test -tags e2e ./...)" && [ -z "$$dead" ] || { echo "dead code:"; echo "$$dead"; exit 1; }
-	cd web && npm run lint && npm run typecheck
+	cd web && npm run lint && npm run typecheck && npm run check:packages
 
 unit: | $(RUNS)
 	$(RECORD) -race -shuffle=on ./...

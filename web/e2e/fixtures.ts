@@ -31,6 +31,12 @@ export const test = base.extend<{ server: Server; record: Record }>({
   },
 });
 
+/** How old a panel says its data is, in seconds. */
+export async function age(page: Page, title: string): Promise<number> {
+  const text = (await panel(page, title).locator(".panel-status > :last-child").textContent()) ?? "";
+  return Number(/([\d.]+) s$/.exec(text)?.[1] ?? Number.NaN);
+}
+
 /** The panel of that title. */
 export function panel(page: Page, title: string): Locator {
   return page.getByRole("region", { name: title });

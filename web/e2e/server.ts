@@ -13,24 +13,26 @@ export class Server {
   readonly url: string;
   readonly #address: string;
   readonly #data: string;
+  readonly #flags: readonly string[];
   #process: ChildProcess | undefined;
 
-  private constructor(port: number, data: string) {
+  private constructor(port: number, data: string, flags: readonly string[]) {
     this.#address = `localhost:${port}`;
     this.url = `http://${this.#address}`;
     this.#data = data;
+    this.#flags = flags;
   }
 
-  static async start(): Promise<Server> {
+  static async start(...flags: string[]): Promise<Server> {
     const data = await mkdtemp(join(tmpdir(), "thor-e2e-"));
-    const server = new Server(await freePort(), data);
+    const server = new Server(await freePort(), data, flags);
     await server.run();
     return server;
   }
 
   /** Starts it, again on the same port and data, and waits until it answers. */
   async run(): Promise<void> {
-    const args = ["serve", "--addr", this.#address, "--data", this.#data, "--log-level", "warn"];
+    const args = ["serve", "--addr", this.#address, "--data", this.#data, "--log-level", "warn", ...this.#flags];
     this.#process = spawn(binary, args, { stdio: ["ignore", "ignore", "inherit"] });
     for (let tries = 0; tries < 200; tries++) {
       if (this.#process.exitCode !== null) throw new Error(`thor ended with ${this.#process.exitCode}`);

@@ -2,6 +2,7 @@ import { ThorProvider } from "@thor/react";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { newClient } from "./api/client.ts";
+import { Boundary } from "./components/Boundary.tsx";
 import { DashboardPage } from "./pages/DashboardPage.tsx";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -14,7 +15,9 @@ const client = await newClient();
 createRoot(root).render(
   <StrictMode>
     <ThorProvider client={client}>
-      <DashboardPage />
+      <Boundary of={undefined} instead={<p className="banner banner-error">This page has failed. Reload it.</p>}>
+        <DashboardPage />
+      </Boundary>
     </ThorProvider>
   </StrictMode>,
 );

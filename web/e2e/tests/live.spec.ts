@@ -1,5 +1,6 @@
-import { expect } from "@playwright/test";
-import { dataSource, equity, panel, test } from "../fixtures.ts";
+import { expect, type Page } from "@playwright/test";
+import { age, dataSource, equity, panel, test } from "../fixtures.ts";
+import { Server } from "../server.ts";
 
 test("all four panels fill and move, and what arrives in shadow is in the console", async ({
   page,
@@ -27,13 +28,30 @@ test("all four panels fill and move, and what arrives in shadow is in the consol
   await expect(figure).toHaveAccessibleName(/^Candles of BTC\/USD, \d+ minutes/);
   const name = (await figure.getAttribute("aria-label")) ?? "";
   await expect(figure).not.toHaveAccessibleName(name);
-  const market = panel(page, "Global market").getByRole("listitem").first();
-  const clock = await market.textContent();
-  await expect(market).not.toHaveText(clock ?? "");
+  await expect.poll(() => colours(page)).toEqual({ up: true, down: true });
+  for (const title of ["Account balance", "Positions"]) {
+    await expect.poll(() => age(page, title)).toBeLessThan(2);
+  }
 
   expect(record.lines.some((line) => /^\[WS\] account_balance: \{"account_id":"PAPER-\d".*\}$/.test(line))).toBe(true);
   expect(record.lines.filter((line) => line.startsWith("[WS] intraday_bar:")).length).toBeLessThan(300);
   expect(record.errors).toEqual([]);
+});
+
+test("a market opens on the page when it opens", async ({ page }) => {
+  const opening = Date.parse("2026-11-23T14:30:00Z");
+  const server = await Server.start("--sim-start", new Date(opening - 12_000).toISOString());
+  try {
+    for (let step = 0; step < 2; step++) await server.promote("global_market");
+    await page.goto(server.url);
+    await expect(dataSource(page, "Global market")).toHaveText("WebSocket");
+    await expect(panel(page, "Global market").getByText("VIRTUAL TIME")).toBeVisible();
+    const market = panel(page, "Global market").getByRole("listitem").filter({ hasText: "New York" });
+    await expect(market).toContainText(/Pre-open.*Opens in 0:0\d/);
+    await expect(market).toContainText(/09:30:0\dOpen/, { timeout: 15_000 });
+  } finally {
+    await server.remove();
+  }
 });
 
 test("an account, a symbol and a theme stay chosen over a reload", async ({ page, server }) => {
@@ -48,3 +66,22 @@ test("an account, a symbol and a theme stay chosen over a reload", async ({ page
   await expect(panel(page, "Account balance").getByText("Day-trading")).toHaveCount(0); // a cash account has none
   await expect(panel(page, "Intraday").getByRole("figure")).toHaveAccessibleName(/^Candles of \/ES/);
 });
+
+/** Whether candles of both colours are painted on the chart's canvases. */
+function colours(page: Page): Promise<{ up: boolean; down: boolean }> {
+  return page.evaluate(() => {
+    const seen = new Set<string>();
+    for (const canvas of document.querySelectorAll<HTMLCanvasElement>(".chart canvas")) {
+      const pixels = canvas.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+      for (let i = 0; i < pixels.length; i += 4) seen.add(`rgb(${pixels[i]}, ${pixels[i + 1]}, ${pixels[i + 2]})`);
+    }
+    const probe = document.body.appendChild(document.createElement("span"));
+    const painted = (name: string): boolean => {
+      probe.style.color = `var(${name})`;
+      return seen.has(getComputedStyle(probe).color);
+    };
+    const both = { up: painted("--up"), down: painted("--down") };
+    probe.remove();
+    return both;
+  });
+}

@@ -2,7 +2,11 @@ import { expect, type Page } from "@playwright/test";
 import { faults } from "../axe.ts";
 import { panel, test } from "../fixtures.ts";
 
-const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
+const sizes = {
+  desktop: { width: 1440, height: 900 },
+  tablet: { width: 700, height: 1000 },
+  phone: { width: 390, height: 844 },
+};
 
 for (const scheme of ["dark", "light"] as const) {
   for (const [device, viewport] of Object.entries(sizes)) {

@@ -1,6 +1,6 @@
 import { expect } from "@playwright/test";
 import { faults } from "../axe.ts";
-import { dataSource, equity, panel, test } from "../fixtures.ts";
+import { age, dataSource, equity, panel, test } from "../fixtures.ts";
 
 test("the page outlives a server that is killed and started again", async ({ page, server, record }) => {
   const answers: string[] = [];
@@ -19,6 +19,11 @@ test("the page outlives a server that is killed and started again", async ({ pag
   await expect(page.getByText("The server cannot be reached.")).toBeVisible();
   await expect(panel(page, "Account balance").getByText("Stale")).toBeVisible();
   expect(await equity(page).textContent()).not.toBe("—");
+  const first = await age(page, "Account balance");
+  await page.waitForTimeout(3000);
+  const grown = (await age(page, "Account balance")) - first;
+  expect(grown).toBeGreaterThan(1);
+  expect(grown).toBeLessThan(6);
   await page.screenshot({ path: "shots/unreachable.png", fullPage: true });
   expect(await faults(page)).toEqual([]);
 
@@ -29,8 +34,9 @@ test("the page outlives a server that is killed and started again", async ({ pag
   await expect(panel(page, "Account balance").getByText("Stale")).toHaveCount(0);
   await expect(equity(page)).not.toHaveText(before ?? "");
   // Nothing was lost and nothing sent twice: the streams were resumed.
-  const { streams } = JSON.parse(answers.at(-1) ?? "").data;
-  expect(streams["account_balance:PAPER-1"]).toMatchObject({ recovered: true });
+  const stream = "account_balance:PAPER-1";
+  const { streams } = JSON.parse(answers.findLast((text) => text.includes(stream)) ?? "").data;
+  expect(streams[stream]).toMatchObject({ recovered: true });
   // What a browser itself prints of refused connections is none of ours.
   const ours = record.errors.filter((line) => !/ERR_|WebSocket connection to/.test(line));
   expect(ours).toEqual([]);

@@ -14,7 +14,8 @@ interface Props {
 
 /** What was gained or lost, told by sign, arrow and colour. */
 export function Delta({ value, format = change, arrow = true }: Props): ReactNode {
-  const points = direction(value);
+  const text = format(value);
+  const points = direction(text);
   return (
     <span className={`delta delta-${points}`}>
       {arrow && arrows[points] !== "" && (
@@ -22,7 +23,7 @@ export function Delta({ value, format = change, arrow = true }: Props): ReactNod
           {arrows[points]}
         </span>
       )}
-      {format(value)}
+      {text}
     </span>
   );
 }

@@ -1,7 +1,7 @@
 import type { Bar } from "@thor/client";
 import { useDirectory, useFeature } from "@thor/react";
 import { type ReactNode, useMemo } from "react";
-import { percent, price, volume } from "../lib/format.ts";
+import { percent, price, priceChange, volume } from "../lib/format.ts";
 import { useChoice } from "../lib/preference.ts";
 import { type SessionSummary, sessionOf, summarize } from "../lib/session.ts";
 import { day, shortTime } from "../lib/time.ts";
@@ -15,11 +15,18 @@ import { Waiting } from "./Waiting.tsx";
 export function IntradayPanel(): ReactNode {
   const { symbols } = useDirectory();
   const [symbol, choose] = useChoice("symbol", symbols[0]?.symbol);
-  const snapshot = useFeature("intraday", symbol);
+  const missing = symbols.length > 0 && !symbols.some((s) => s.symbol === symbol);
+  const snapshot = useFeature("intraday", missing ? "" : symbol);
   return (
     <Panel name="intraday" title="Intraday" snapshot={snapshot}>
-      <SymbolSwitch symbols={symbols} symbol={symbol} onSymbol={choose} />
-      {snapshot.data === undefined ? <Waiting /> : <Session bars={snapshot.data} />}
+      {symbols.length > 0 && <SymbolSwitch symbols={symbols} symbol={symbol} onSymbol={choose} />}
+      {missing ? (
+        <Waiting>{symbol} is not on this server. Choose another symbol.</Waiting>
+      ) : snapshot.data === undefined ? (
+        <Waiting />
+      ) : (
+        <Session bars={snapshot.data} />
+      )}
     </Panel>
   );
 }
@@ -49,7 +56,7 @@ function Summary({ summary: s }: { summary: SessionSummary }): ReactNode {
     <div className="session">
       <p className="last">
         <span className="figure">{price(s.last.close)}</span>
-        <Delta value={s.change} /> <Delta value={s.changePercent} format={percent} arrow={false} />
+        <Delta value={s.change} format={priceChange} /> <Delta value={s.changePercent} format={percent} arrow={false} />
         <small>{s.last.final ? `last traded ${day(at)} ${shortTime(at)}` : "since the open"}</small>
       </p>
       <dl>

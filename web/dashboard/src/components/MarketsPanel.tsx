@@ -1,6 +1,7 @@
 import type { MarketPhase, MarketStatus } from "@thor/client";
-import { useClient, useFeature, useNow } from "@thor/react";
+import { useClient, useDirectory, useFeature, useNow } from "@thor/react";
 import type { ReactNode } from "react";
+import { words } from "../lib/format.ts";
 import { clockTime, countdown, weekday } from "../lib/time.ts";
 import { Chip, type Tone } from "./Chip.tsx";
 import { Panel } from "./Panel.tsx";
@@ -27,22 +28,29 @@ const phases: Record<MarketPhase, { text: string; tone: Tone; next: string }> = 
   UNKNOWN: { text: "Unknown", tone: "neutral", next: "Unknown from" },
 };
 
+/** A phase of a later server is called by its name. */
+function phaseOf(name: string): { text: string; tone: Tone; next: string } {
+  const text = words(name.toLowerCase());
+  return phases[name as MarketPhase] ?? { text, tone: "neutral", next: `${text} in` };
+}
+
 /** Clocks and countdowns are this page's own: the server says when something changes. */
 export function Markets({ markets }: { markets: readonly MarketStatus[] }): ReactNode {
   const client = useClient();
+  const { source } = useDirectory();
   useNow(250);
   const now = client.clock.sourceNow();
   return (
     <ul className="markets">
       {markets.map((market) => (
-        <Market key={market.market_id} market={market} now={now} />
+        <Market key={market.market_id} market={market} now={now} speed={source?.speed ?? 1} />
       ))}
     </ul>
   );
 }
 
-function Market({ market, now }: { market: MarketStatus; now: number }): ReactNode {
-  const phase = phases[market.status];
+function Market({ market, now, speed }: { market: MarketStatus; now: number; speed: number }): ReactNode {
+  const phase = phaseOf(market.status);
   return (
     <li>
       <p>
@@ -58,14 +66,21 @@ function Market({ market, now }: { market: MarketStatus; now: number }): ReactNo
       </p>
       <p>
         <Chip tone={phase.tone}>{phase.text}</Chip>
-        <small>{nextEvent(market, now)}</small>
+        <small>{nextEvent(market, now, speed)}</small>
       </p>
     </li>
   );
 }
 
-/** What comes next, and how long that is away. */
-export function nextEvent({ next_event, next_event_at }: MarketStatus, now: number): string {
+/** A change may be known this much later, in ms of ours: REST is asked now and then. */
+const overdue = 15_000;
+
+/** What comes next, and how long that is away. What does not come is said to be late. */
+export function nextEvent({ next_event, next_event_at }: MarketStatus, now: number, speed: number): string {
   if (next_event === undefined || next_event_at === undefined) return "No further change is known";
-  return `${phases[next_event].next} ${countdown(Date.parse(next_event_at) - now)}`;
+  const { next } = phaseOf(next_event);
+  const left = Date.parse(next_event_at) - now;
+  if (left >= 1000) return `${next} ${countdown(left)}`;
+  const what = next.replace(/ (in|from)$/, "");
+  return -left < overdue * speed ? `${what} now` : `${what}: late by ${countdown(-left)}`;
 }

@@ -1,6 +1,8 @@
 import type { FeatureSnapshot } from "@thor/client";
 import { type ReactNode, useId } from "react";
+import { Boundary } from "./Boundary.tsx";
 import { PanelStatus } from "./PanelStatus.tsx";
+import { Waiting } from "./Waiting.tsx";
 
 interface Props {
   /** The feature's name; it is also the panel's place on the page. */
@@ -21,7 +23,9 @@ export function Panel({ name, title, snapshot, fromCalendar = false, children }:
         <h2 id={id}>{title}</h2>
         <PanelStatus snapshot={snapshot} fromCalendar={fromCalendar} />
       </header>
-      {children}
+      <Boundary of={snapshot.data} instead={<Waiting>This panel cannot show what came.</Waiting>}>
+        {children}
+      </Boundary>
     </section>
   );
 }

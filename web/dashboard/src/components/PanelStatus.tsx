@@ -23,11 +23,13 @@ export function PanelStatus({ snapshot, fromCalendar }: Props): ReactNode {
   const { source } = useDirectory();
   return (
     <p className="panel-status">
-      {!fromCalendar && source?.simulated && <Chip tone="simulated">SIMULATED</Chip>}
-      {fromCalendar && source?.virtual && <Chip tone="simulated">VIRTUAL TIME</Chip>}
-      <Chip tone={tones[snapshot.label]} title="Data source">
-        {snapshot.label}
-      </Chip>
+      <span className="chips">
+        {!fromCalendar && source?.simulated && <Chip tone="simulated">SIMULATED</Chip>}
+        {fromCalendar && source?.virtual && <Chip tone="simulated">VIRTUAL TIME</Chip>}
+        <Chip tone={tones[snapshot.label]} title="Data source">
+          {snapshot.label}
+        </Chip>
+      </span>
       <Age asOf={snapshot.asOf} stale={snapshot.stale} />
     </p>
   );

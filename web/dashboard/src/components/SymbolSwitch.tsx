@@ -16,6 +16,7 @@ export function SymbolSwitch({ symbols, symbol, onSymbol }: Props): ReactNode {
       <label className="symbol-select">
         <span className="visually-hidden">Symbol</span>
         <select value={symbol} onChange={(event) => onSymbol(event.target.value)}>
+          {!symbols.some((entry) => entry.symbol === symbol) && <option value={symbol}>{symbol}</option>}
           {symbols.map((entry) => (
             <option key={entry.symbol} value={entry.symbol}>
               {entry.display}

@@ -1,10 +1,20 @@
 import { cleanup, render, screen } from "@testing-library/react";
-import { features, type MarketStatus, type Position, ThorClient } from "@thor/client";
+import {
+  type AccountBalance,
+  emptySnapshot,
+  type FeatureSnapshot,
+  features,
+  type MarketStatus,
+  type Position,
+  ThorClient,
+} from "@thor/client";
 import { ThorProvider } from "@thor/react";
+import type { ReactNode } from "react";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Balance } from "./BalancePanel.tsx";
 import { GenericPanel } from "./GenericPanel.tsx";
 import { Markets, nextEvent } from "./MarketsPanel.tsx";
+import { Panel } from "./Panel.tsx";
 import { PositionsTable } from "./PositionsTable.tsx";
 
 afterEach(cleanup);
@@ -80,9 +90,18 @@ describe("the markets", () => {
   };
 
   it("count down to what comes next, and say when nothing is known to come", () => {
-    expect(nextEvent(market, Date.parse("2026-11-23T14:29:00Z"))).toBe("Opens in 1:00");
+    expect(nextEvent(market, Date.parse("2026-11-23T14:29:00Z"), 1)).toBe("Opens in 1:00");
     const { next_event, next_event_at, ...last } = market;
-    expect(nextEvent(last, 0)).toBe("No further change is known");
+    expect(nextEvent(last, 0, 1)).toBe("No further change is known");
+  });
+
+  it.each([
+    ["2026-11-23T14:29:59.500Z", 1, "Opens now"],
+    ["2026-11-23T14:30:10Z", 1, "Opens now"],
+    ["2026-11-23T14:31:05Z", 1, "Opens: late by 1:05"],
+    ["2026-11-23T14:31:05Z", 60, "Opens now"],
+  ])("at %s and speed %s say %s", (now, speed, says) => {
+    expect(nextEvent(market, Date.parse(now), speed)).toBe(says);
   });
 
   it("show a local clock and what the exchange has not published yet", () => {
@@ -96,6 +115,56 @@ describe("the markets", () => {
     expect(screen.getByRole("listitem").textContent).toBe("New YorkprovisionalMon 09:29:00ClosedOpens in 1:00");
     cleanup();
     vi.useRealTimers();
+  });
+});
+
+describe("what nobody expected", () => {
+  const snapshot = (data: unknown): FeatureSnapshot => ({ ...emptySnapshot, data, label: "REST", dataSource: "rest" });
+  const shown = (data: unknown, children: ReactNode) => {
+    const client = new ThorClient({ environment: { openSocket: undefined } });
+    return (
+      <ThorProvider client={client}>
+        <Panel name="x" title="Something" snapshot={snapshot(data)}>
+          {children}
+        </Panel>
+      </ThorProvider>
+    );
+  };
+
+  it("leaves the page and the head of the panel, and goes away with the next value", () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const Broken = (): ReactNode => {
+      throw new Error("a value nobody expected");
+    };
+    const { rerender } = render(shown(1, <Broken />));
+    expect(screen.getByRole("region", { name: "Something" }).textContent).toContain(
+      "This panel cannot show what came.",
+    );
+    expect(screen.getByText("REST")).toBeTruthy();
+    rerender(shown(2, "a value"));
+    expect(screen.getByRole("region").textContent).toContain("a value");
+  });
+
+  it("is shown as far as it can be: a currency, a phase, a zone", () => {
+    const odd = { account_id: "A", currency: "USDT", equity: 1234.5, cash: 1, buying_power: 1 } as AccountBalance;
+    const { container } = render(<Balance balance={odd} />);
+    expect(container.querySelector(".figure")?.textContent).toBe("1,234.50 USDT");
+    cleanup();
+    const auction = {
+      market_id: "X",
+      market: "Somewhere",
+      timezone: "Mars/X",
+      status: "CLOSING_AUCTION",
+      next_event: "OPENING_AUCTION",
+      next_event_at: "2999-01-01T00:00:00Z",
+    } as unknown as MarketStatus;
+    const client = new ThorClient({ environment: { openSocket: undefined } });
+    render(
+      <ThorProvider client={client}>
+        <Markets markets={[auction]} />
+      </ThorProvider>,
+    );
+    expect(screen.getByRole("listitem").textContent).toMatch(/^Somewhere— —Closing auctionOpening auction in \d+ d/);
   });
 });
 

@@ -33,6 +33,7 @@ export class CandleSeries {
   readonly #volume: ISeriesApi<"Histogram">;
   readonly #vwap: ISeriesApi<"Line">;
   #colors: Colors;
+  readonly #sizes: ResizeObserver;
   #moved = false; // somebody has scrolled or zoomed: the view is theirs
   #shown: readonly Bar[] = [];
 
@@ -71,6 +72,8 @@ export class CandleSeries {
       crosshairMarkerVisible: false,
     });
     this.recolor();
+    this.#sizes = new ResizeObserver(() => this.#fit());
+    this.#sizes.observe(place);
     const events = { wheel: true, pointerdown: true, dblclick: false } as const;
     for (const [event, moved] of Object.entries(events)) {
       place.addEventListener(event, () => this.#move(moved), { passive: true });
@@ -123,6 +126,7 @@ export class CandleSeries {
   }
 
   remove(): void {
+    this.#sizes.disconnect();
     this.#chart.remove();
   }
 

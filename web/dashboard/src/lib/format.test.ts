@@ -1,5 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { alignedPrices, change, direction, money, percent, price, quantity, volume, words } from "./format.ts";
+import {
+  alignedPrices,
+  change,
+  direction,
+  money,
+  percent,
+  price,
+  priceChange,
+  quantity,
+  volume,
+  words,
+} from "./format.ts";
 
 describe("numbers", () => {
   it.each([
@@ -19,6 +30,10 @@ describe("numbers", () => {
     [quantity(85), "85"],
     [quantity(-1), "−1"],
     [volume(4463.2), "4.463K"],
+    [volume(6600), "6.600K"], // always as wide
+    [volume(640), "640"],
+    [priceChange(0.0031), "+0.0031"],
+    [money(1.5, "USDT"), "1.50 USDT"],
     [words("day_trading_buying_power"), "Day trading buying power"],
   ])("%s is %s", (got, want) => expect(got).toBe(want));
 
@@ -34,6 +49,8 @@ describe("numbers", () => {
   });
 
   it("point where their shown value points", () => {
-    expect([0.01, -0.01, 0.001, 0, null].map(direction)).toEqual(["up", "down", "flat", "flat", "unknown"]);
+    const amounts = [0.01, -0.01, 0.001, 0, null].map((value) => direction(change(value)));
+    expect(amounts).toEqual(["up", "down", "flat", "flat", "unknown"]);
+    expect(direction(priceChange(0.0031))).toBe("up");
   });
 });

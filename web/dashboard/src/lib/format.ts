@@ -8,17 +8,30 @@ export const locale = "en-US";
 
 const minus = "\u2212"; // of the width of a plus; a hyphen is narrower
 
-const formats = new Map<string, Intl.NumberFormat>();
+type Format = Pick<Intl.NumberFormat, "format">;
+
+const formats = new Map<string, Format>();
 
 function format(value: Decimal | undefined, options: Intl.NumberFormatOptions): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return unknown;
   const key = JSON.stringify(options);
   let number = formats.get(key);
   if (number === undefined) {
-    number = new Intl.NumberFormat(locale, options);
+    number = numberFormat(options);
     formats.set(key, number);
   }
   return number.format(value).replace("-", minus);
+}
+
+/** A currency the browser does not know, as "USDT", stands behind its amount. */
+function numberFormat(options: Intl.NumberFormatOptions): Format {
+  try {
+    return new Intl.NumberFormat(locale, options);
+  } catch {
+    const { style, currency, currencyDisplay, ...rest } = options;
+    const plain = new Intl.NumberFormat(locale, rest);
+    return { format: (value: number) => `${plain.format(value)} ${currency}` };
+  }
 }
 
 /** An amount: two digits, and the currency's sign where one is given. */
@@ -31,6 +44,11 @@ export function money(value: Decimal | undefined, currency?: string): string {
 /** An amount that was gained or lost: always with its sign, but for zero. */
 export function change(value: Decimal | undefined): string {
   return format(value, { minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero" });
+}
+
+/** A move of a price, with a price's digits. */
+export function priceChange(value: Decimal | undefined): string {
+  return format(value, { minimumFractionDigits: 2, maximumFractionDigits: 4, signDisplay: "exceptZero" });
 }
 
 /** A change in percent, from a number of percent. */
@@ -57,18 +75,23 @@ export function quantity(value: Decimal | undefined): string {
   return format(value, { maximumFractionDigits: 9 });
 }
 
-/** A volume: short where it is large. */
+/** A volume: short where it is large, and then always as wide. */
 export function volume(value: Decimal | undefined): string {
-  return format(value, { notation: "compact", maximumSignificantDigits: 4 });
+  const large = value !== null && value !== undefined && Math.abs(value) >= 1000;
+  return format(value, {
+    notation: "compact",
+    maximumSignificantDigits: 4,
+    ...(large ? { minimumSignificantDigits: 4 } : {}),
+  });
 }
 
 export type Direction = "up" | "down" | "flat" | "unknown";
 
-/** Where an amount points, as it is shown: what rounds to zero is flat. */
-export function direction(value: Decimal | undefined): Direction {
-  if (value === null || value === undefined || !Number.isFinite(value)) return "unknown";
-  if (Math.abs(value) < 0.005) return "flat";
-  return value > 0 ? "up" : "down";
+/** Where a written change points: what was rounded to zero is flat. */
+export function direction(text: string): Direction {
+  if (text === unknown) return "unknown";
+  if (text.startsWith(minus)) return "down";
+  return text.startsWith("+") ? "up" : "flat";
 }
 
 /** A member's name as people write it: "buying_power" is "Buying power". */

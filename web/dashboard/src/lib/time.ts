@@ -1,15 +1,26 @@
-import { locale } from "./format.ts";
+import { locale, unknown } from "./format.ts";
 
-const formats = new Map<string, Intl.DateTimeFormat>();
+type Format = Pick<Intl.DateTimeFormat, "format">;
 
-function formatter(timeZone: string | undefined, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+const formats = new Map<string, Format>();
+
+function formatter(timeZone: string | undefined, options: Intl.DateTimeFormatOptions): Format {
   const key = JSON.stringify([timeZone, options]);
   let found = formats.get(key);
   if (found === undefined) {
-    found = new Intl.DateTimeFormat(locale, timeZone === undefined ? options : { ...options, timeZone });
+    found = dateFormat(timeZone === undefined ? options : { ...options, timeZone });
     formats.set(key, found);
   }
   return found;
+}
+
+/** What time it is in a zone the browser does not know, nobody knows. */
+function dateFormat(options: Intl.DateTimeFormatOptions): Format {
+  try {
+    return new Intl.DateTimeFormat(locale, options);
+  } catch {
+    return { format: () => unknown };
+  }
 }
 
 /** A wall clock with seconds, 24 hours. The browser's own time zone unless one is given. */
@@ -37,9 +48,8 @@ export function dateTime(ms: number): string {
   return `${formatter(undefined, { dateStyle: "medium" }).format(ms)} ${clockTime(ms)}`;
 }
 
-/** How long something is away: "4:55:12", or "2 d 4 h" beyond a day. What has come is "now". */
+/** How long something is away: "4:55:12", or "2 d 4 h" beyond a day. */
 export function countdown(ms: number): string {
-  if (ms < 1000) return "now";
   const seconds = Math.floor(ms / 1000);
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);

@@ -27,6 +27,18 @@ describe("trouble", () => {
     expect(troubleOf(lost, "unreachable", stages("shadow"))?.text).toContain("last known values");
   });
 
+  it("promises nothing before REST has answered", () => {
+    const text = troubleOf(lost, "unknown", stages("shadow", "live"))?.text ?? "";
+    expect(text).toContain("last known values");
+    expect(text).not.toContain("keeps coming");
+  });
+
+  it("says what a server wants that refuses", () => {
+    const closed: ConnectionState = { status: "closed", reason: { code: "unauthorized", text: "" } };
+    expect(troubleOf(closed, "refused", stages("shadow"))).toMatchObject({ severity: "error", stopped: true });
+    expect(troubleOf(closed, "refused", stages("shadow"))?.text).toContain("wants a token");
+  });
+
   it("names what has no REST to fall back to", () => {
     const text = troubleOf(lost, "reached", stages("complete", "shadow"))?.text;
     expect(text).toContain(

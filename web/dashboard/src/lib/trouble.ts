@@ -17,6 +17,10 @@ export function troubleOf(
 ): Trouble | undefined {
   if (connection.status === "connected" || connection.status === "idle") return undefined;
   const stopped = connection.status === "closed";
+  if (reach === "refused") {
+    const text = "This server wants a token, which this page cannot give yet: it has a key set (THOR_AUTH_KEY).";
+    return { severity: "error", text, stopped };
+  }
   if (reach === "unreachable") {
     const text = "The server cannot be reached. These are the last known values; the page keeps trying.";
     return { severity: "error", text, stopped };
@@ -25,6 +29,10 @@ export function troubleOf(
   const retired = stages
     .filter(({ stage }) => stage === "rampdown" || stage === "complete")
     .map((s) => words(s.feature));
+  if (reach === "unknown") {
+    const text = `The WebSocket is down${why}. These are the last known values; REST is being asked.`;
+    return { severity: "warning", text, stopped };
+  }
   if (retired.length === 0) {
     return { severity: "warning", text: `The WebSocket is down${why}. Data keeps coming over REST.`, stopped };
   }

@@ -12,6 +12,7 @@ export function DashboardPage(): ReactNode {
   const { features } = useClient();
   const { accounts } = useDirectory();
   const [account, choose] = useChoice("account", accounts[0]);
+  const known = accounts.length === 0 || accounts.includes(account); // nothing is asked of an account that is not there
   return (
     <>
       <Header account={account} onAccount={choose} />
@@ -21,7 +22,7 @@ export function DashboardPage(): ReactNode {
         <div className="panels">
           {features.map((feature) => {
             const Panel = panelOf(feature);
-            return <Panel key={feature.name} feature={feature} account={account} />;
+            return <Panel key={feature.name} feature={feature} account={known ? account : ""} />;
           })}
         </div>
         <MonitorSection />
