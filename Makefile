@@ -52,6 +52,7 @@ format-check: $(LINT)
 
 lint: $(LINT)
 	$(LINT) run ./...
+	cd bench && go vet ./...
 	@dead="$$(go run $(DEADCODE) -test -tags e2e ./...)" && [ -z "$$dead" ] || { echo "dead code:"; echo "$$dead"; exit 1; }
 	cd web && npm run lint && npm run typecheck && npm run check:packages
 

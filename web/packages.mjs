@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 
 const checks = [
   ["publint", "--strict"],
-  ["attw", "--pack", ".", "--profile", "esm-only", "--format", "ascii"],
+  ["attw", "--pack", ".", "--profile", "esm-only", "--format", "ascii", "--quiet"],
 ];
 
 for (const library of ["client", "react"]) {

@@ -321,7 +321,7 @@ func TestAnyConversation(t *testing.T) {
 			if err := w.logs.Open(t.Context(), "positions:A"); err != nil {
 				t.Fatal(err)
 			}
-			random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
+			random := rand.New(rand.NewPCG(seed, 0))
 			c := w.dialAs(t, nil)
 			for range 40 {
 				switch random.IntN(12) {

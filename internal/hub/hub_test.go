@@ -214,7 +214,7 @@ func TestRunEndsWithConnectionsOnTheirWay(t *testing.T) {
 					ours, theirs := net.Pipe()
 					defer ours.Close() //nolint:errcheck // a test
 					if !h.serve(theirs, nil, guest{principal: local()}) {
-						theirs.Close() //nolint:errcheck,gosec // as ServeHTTP does
+						theirs.Close() //nolint:errcheck // as ServeHTTP does
 					}
 					_, _ = io.Copy(io.Discard, ours)
 				})
@@ -253,7 +253,7 @@ func TestHalfClose(t *testing.T) {
 			!bytes.HasSuffix(answer, ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))) {
 			t.Fatalf("answered %q, %v; want the pong and the close", answer, err)
 		}
-		conn.Close() //nolint:errcheck,gosec // a test
+		conn.Close() //nolint:errcheck // a test
 	}
 }
 
