@@ -349,3 +349,15 @@ func TestValidationNamesThePath(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkEncode(b *testing.B) {
+	for _, f := range thor.Features {
+		b.Run(f.Name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := f.Sample.Encode(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

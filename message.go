@@ -58,12 +58,9 @@ func (f Feature) fits(m Message, data []byte) error {
 	if m.Type != f.Type {
 		return Errorf(EINVALID, "%s: the type is %q, and messages of %s have the type %s", m.Stream, m.Type, f.Name, f.Type)
 	}
-	if key := member(data, f.Key); m.Key == "" || m.Key != key {
+	key, owner := members(data, f.Key, f.Scope.Param())
+	if m.Key == "" || m.Key != key {
 		return Errorf(EINVALID, "%s: the key is %q, and %s in the data is %q", m.Stream, m.Key, f.Key, key)
-	}
-	owner := ""
-	if param := f.Scope.Param(); param != "" {
-		owner = member(data, param)
 	}
 	if m.Stream != NewStreamID(f.Name, owner) {
 		return Errorf(EINVALID, "%s: the data belongs on the stream %s", m.Stream, NewStreamID(f.Name, owner))
@@ -71,29 +68,39 @@ func (f Feature) fits(m Message, data []byte) error {
 	return nil
 }
 
-// member returns a string among the members of a JSON object, "" when there is
-// none of that name.
-func member(data []byte, name string) string {
+// members returns two strings among the members of a JSON object, "" where there
+// is none of that name. It looks no further than it must.
+func members(data []byte, first, second string) (a, b string) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		return ""
+		return "", ""
 	}
-	for d.More() {
-		found, err := d.Token()
+	for (a == "" && first != "" || b == "" && second != "") && d.More() {
+		name, err := d.Token()
 		if err != nil {
-			return ""
+			return a, b
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
-			return ""
+			return a, b
 		}
-		if found == name {
-			var text string
-			_ = json.Unmarshal(value, &text) // what is no string is no key
-			return text
+		if name == first {
+			a = text(value)
+		}
+		if name == second {
+			b = text(value)
 		}
 	}
-	return ""
+	return a, b
+}
+
+// text is the string a JSON value is, or "".
+func text(value json.RawMessage) string {
+	var s string
+	if json.Unmarshal(value, &s) != nil {
+		return ""
+	}
+	return s
 }
 
 // SameBody reports whether two encoded payloads are equal but for their
