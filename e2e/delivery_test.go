@@ -137,7 +137,7 @@ func TestAMissingJobIsNoticed(t *testing.T) {
 	for feature, line := range map[string]string{
 		"account_balance": "&AccountBalance{Source: from.Accounts},",
 		"positions":       "&Positions{Source: from.Accounts})",
-		"intraday":        "&Intraday{Source: from.Bars}",
+		"intraday":        "&Intraday{Source: from.Bars, Behind: barsUntil}",
 		"global_market":   "&GlobalMarket{Source: from.Markets}",
 	} {
 		t.Run(feature, func(t *testing.T) {

@@ -12,6 +12,9 @@ import (
 // bar that became final since the last run.
 type Intraday struct {
 	Source source.BarSource
+	// Behind is where an earlier run of the server ended; what it missed is read
+	// beside the present, a step with each run. Zero is nothing.
+	Behind time.Time
 
 	since time.Time // the minute to read from; zero is the whole session
 }
@@ -24,15 +27,39 @@ func (*Intraday) Every() time.Duration { return time.Second }
 
 // Execute reads the bars since the last run and publishes them.
 func (j *Intraday) Execute(ctx context.Context, out thor.Broadcaster) error {
-	bars, err := j.Source.Bars(ctx, j.since)
+	since, err := j.publish(ctx, out, j.since)
 	if err != nil {
 		return err
 	}
-	if err := out.Broadcast(ctx, thor.IntradayBarMessages(bars)...); err != nil {
+	j.since = since
+	return j.catchUp(ctx, out)
+}
+
+// catchUp takes one step from where the earlier run ended, until it has met the
+// present.
+func (j *Intraday) catchUp(ctx context.Context, out thor.Broadcaster) error {
+	if j.Behind.IsZero() {
+		return nil
+	}
+	next, err := j.publish(ctx, out, j.Behind)
+	if err != nil {
 		return err
 	}
-	j.since = resume(j.since, bars)
+	if !next.After(j.Behind) || !next.Before(j.since) {
+		next = time.Time{}
+	}
+	j.Behind = next
 	return nil
+}
+
+// publish reads the bars since a minute, publishes them, and returns where to
+// read on.
+func (j *Intraday) publish(ctx context.Context, out thor.Broadcaster, since time.Time) (time.Time, error) {
+	bars, err := j.Source.Bars(ctx, since)
+	if err == nil {
+		err = out.Broadcast(ctx, thor.IntradayBarMessages(bars)...)
+	}
+	return resume(since, bars), err
 }
 
 // late is how long a minute may take to become final. A bar that takes longer

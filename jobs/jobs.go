@@ -28,8 +28,9 @@ type Timed interface {
 	Next() time.Time
 }
 
-// List returns the jobs for what the sources can deliver.
-func List(from source.Abilities) []Job {
+// List returns the jobs for what the sources can deliver. BarsUntil is where the
+// stored bars end; zero is that there are none.
+func List(from source.Abilities, barsUntil time.Time) []Job {
 	var jobs []Job
 	if from.Accounts != nil {
 		jobs = append(jobs,
@@ -37,7 +38,7 @@ func List(from source.Abilities) []Job {
 			&Positions{Source: from.Accounts})
 	}
 	if from.Bars != nil {
-		jobs = append(jobs, &Intraday{Source: from.Bars})
+		jobs = append(jobs, &Intraday{Source: from.Bars, Behind: barsUntil})
 	}
 	if from.Markets != nil {
 		jobs = append(jobs, &GlobalMarket{Source: from.Markets})

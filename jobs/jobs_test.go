@@ -51,7 +51,7 @@ func TestListHasWhatTheSourceCanDeliver(t *testing.T) {
 	t.Parallel()
 	names := func(from source.Abilities) []string {
 		var list []string
-		for _, j := range jobs.List(from) {
+		for _, j := range jobs.List(from, time.Time{}) {
 			list = append(list, j.Name())
 		}
 		return list
@@ -110,6 +110,54 @@ func TestIntradayReadsOnWhereItWas(t *testing.T) {
 	if diff := cmp.Diff(want, f.since); diff != "" {
 		t.Errorf("read from (-want +got):\n%s", diff)
 	}
+}
+
+// TestIntradayCatchesUpBesideThePresent holds that what an earlier run of the
+// server missed is read in steps, and that the present does not wait for it.
+func TestIntradayCatchesUpBesideThePresent(t *testing.T) {
+	t.Parallel()
+	minute := func(n int) time.Time { return time.Date(2026, 11, 23, 15, n, 0, 0, time.UTC) }
+	bar := func(n int, final bool) thor.Bar {
+		return thor.Bar{Symbol: "FUT.ES", TimestampMinute: minute(n), Final: final}
+	}
+	f := &steps{answers: map[time.Time][]thor.Bar{
+		{}:         {bar(50, true), bar(51, false)},
+		minute(51): {bar(51, false)},
+		minute(0):  {bar(0, true), bar(20, true)},
+		minute(20): {bar(20, true), bar(40, true)},
+		minute(40): {bar(40, true), bar(51, false)},
+	}}
+	job := &jobs.Intraday{Source: f, Behind: minute(0)}
+	refusing := &out{err: errors.New("the disk is full")}
+	if err := job.Execute(t.Context(), refusing); err == nil {
+		t.Error("no error")
+	}
+	for range 6 {
+		if err := job.Execute(t.Context(), &out{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []time.Time{
+		{},            // refused, and read again
+		{}, minute(0), // the present first
+		minute(51), minute(20),
+		minute(51), minute(40), // and that has met it
+		minute(51), minute(51), minute(51),
+	}
+	if diff := cmp.Diff(want, f.asked); diff != "" {
+		t.Errorf("read from (-want +got):\n%s", diff)
+	}
+}
+
+// steps answers by what it is asked for.
+type steps struct {
+	answers map[time.Time][]thor.Bar
+	asked   []time.Time
+}
+
+func (s *steps) Bars(_ context.Context, since time.Time) ([]thor.Bar, error) {
+	s.asked = append(s.asked, since)
+	return s.answers[since], nil
 }
 
 func TestGlobalMarketIsDueWhenTheFirstMarketChanges(t *testing.T) {

@@ -19,6 +19,7 @@ type tokenCreate struct {
 	Accounts []string      `name:"accounts" help:"The accounts it may see."`
 	Role     []string      `name:"role" default:"viewer" help:"viewer, operator or publisher."`
 	TTL      time.Duration `name:"ttl" default:"12h" help:"How long it is valid."`
+	File     string        `name:"config" placeholder:"FILE" help:"Configuration file of the server, for its key; thor.toml of this directory is read by itself."`
 }
 
 // Run makes a token.

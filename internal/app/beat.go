@@ -21,11 +21,11 @@ const (
 
 // openBeat registers the jobs, the heartbeat and the pruning.
 func (a *App) openBeat(ctx context.Context) error {
-	from, err := a.abilities(ctx)
+	until, err := a.barsUntil(ctx)
 	if err != nil {
 		return err
 	}
-	list := jobs.List(from)
+	list := jobs.List(a.abilities(), until)
 	a.beat = &heartbeat.Beat{Logger: a.logger, Observe: func(r heartbeat.Run) {
 		a.metrics.ObserveRun(r.Job, r.Late, r.Duration, r.Missed, r.Err)
 	}}

@@ -33,44 +33,23 @@ func (a *App) openSource() error {
 
 // abilities are what the jobs read: the source, and the calendar for markets,
 // whose state never depends on a source.
-func (a *App) abilities(ctx context.Context) (source.Abilities, error) {
+func (a *App) abilities() source.Abilities {
 	from := source.AbilitiesOf(a.source)
 	if from.Accounts != nil {
 		from.Accounts = &source.SharedAccounts{Source: from.Accounts, MaxAge: a.wall(time.Second) / 2}
 	}
-	if from.Bars != nil {
-		since, err := a.barsSince(ctx)
-		if err != nil {
-			return from, err
-		}
-		from.Bars = &resumedBars{BarSource: from.Bars, since: since}
-	}
 	from.Markets = &markets{calendar: a.calendar, clock: a.clock}
-	return from, nil
-}
-
-// resumedBars asks from where the last run of the server ended, so that what
-// was missed is read, and what was forming becomes final.
-type resumedBars struct {
-	source.BarSource
-	since time.Time // zero when there was none
-}
-
-// Bars implements [source.BarSource].
-func (r *resumedBars) Bars(ctx context.Context, since time.Time) ([]thor.Bar, error) {
-	if since.IsZero() {
-		since = r.since
-	}
-	return r.BarSource.Bars(ctx, since)
+	return from
 }
 
 // quiet is how long a symbol may be behind the others; one that is longer has
 // left the source and is not waited for.
 const quiet = 7 * 24 * time.Hour
 
-// barsSince is the oldest minute that may be incomplete in the store: of each
-// symbol the oldest that is not final, or else the newest.
-func (a *App) barsSince(ctx context.Context) (time.Time, error) {
+// barsUntil is the oldest minute that may be incomplete in the store: of each
+// symbol the oldest that is not final, or else the newest. What is too old to be
+// kept is not asked for again.
+func (a *App) barsUntil(ctx context.Context) (time.Time, error) {
 	f, err := thor.FeatureNamed("intraday")
 	if err != nil {
 		return time.Time{}, err
@@ -111,8 +90,13 @@ func (a *App) barsSince(ctx context.Context) (time.Time, error) {
 			newest = last
 		}
 	}
-	if oldest := newest.Add(-quiet); since.Before(oldest) && !since.IsZero() {
-		since = oldest
+	if since.IsZero() {
+		return since, nil
+	}
+	for _, oldest := range []time.Time{newest.Add(-quiet), a.clock.Now().Add(-a.config.Retain)} {
+		if since.Before(oldest) {
+			since = oldest
+		}
 	}
 	return since, nil
 }

@@ -1,9 +1,7 @@
 package app
 
 import (
-	"context"
 	"log/slog"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,8 +113,7 @@ func TestSnapshotsHoldTheCurrentSession(t *testing.T) {
 	}
 }
 
-// TestBarsAreReadFromWhereTheStoreEnds holds that nothing is left out and
-// nothing left unfinished across a stop.
+// TestBarsAreReadFromWhereTheStoreEnds holds where that is.
 func TestBarsAreReadFromWhereTheStoreEnds(t *testing.T) {
 	t.Parallel()
 	bar := func(symbol string, at time.Time, final bool) thor.Message {
@@ -126,6 +123,7 @@ func TestBarsAreReadFromWhereTheStoreEnds(t *testing.T) {
 			Open: p, High: p, Low: p, Close: p, Volume: p, VWAP: p,
 		})
 	}
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	friday := time.Date(2026, 11, 20, 20, 50, 0, 0, time.UTC)
 	sunday := time.Date(2026, 11, 22, 23, 30, 0, 0, time.UTC)
 	for name, tt := range map[string]struct {
@@ -140,13 +138,17 @@ func TestBarsAreReadFromWhereTheStoreEnds(t *testing.T) {
 			bar("EQ.A", friday.Add(-time.Minute), true), bar("EQ.A", friday, true), bar("CRYPTO.C", sunday, false),
 		}, friday},
 		"not for a symbol that has left": {[]thor.Message{
-			bar("EQ.GONE", friday.AddDate(0, -1, 0), false), bar("CRYPTO.C", sunday, true),
+			bar("EQ.GONE", friday.AddDate(0, 0, -20), false), bar("CRYPTO.C", sunday, true),
 		}, sunday.Add(-quiet)},
+		"nothing that would not be kept": {[]thor.Message{
+			bar("EQ.A", now.AddDate(0, 0, -40), true),
+		}, now.AddDate(0, 0, -30)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := openApp(t, t.TempDir(), nil)
+			a := openApp(t, t.TempDir(), func(c *Config) { c.SimStart = now.Format(time.RFC3339) })
 			defer closeApp(t, a)
+			a.clock = stopped(now)
 			var events []thor.Event
 			for _, m := range tt.bars {
 				data, err := m.Encode()
@@ -158,31 +160,20 @@ func TestBarsAreReadFromWhereTheStoreEnds(t *testing.T) {
 			if _, err := a.store.Append(t.Context(), time.Now(), events); err != nil {
 				t.Fatal(err)
 			}
-			since, err := a.barsSince(t.Context())
+			since, err := a.barsUntil(t.Context())
 			if err != nil || !since.Equal(tt.want) {
 				t.Errorf("since %v, %v; want %v", since, err, tt.want)
 			}
 		})
 	}
-	asked := &askedBars{}
-	resumed := &resumedBars{BarSource: asked, since: friday}
-	for _, since := range []time.Time{{}, sunday} {
-		if _, err := resumed.Bars(t.Context(), since); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want := []time.Time{friday, sunday}; !slices.Equal(asked.since, want) {
-		t.Errorf("the source was asked since %v, want %v", asked.since, want)
-	}
 }
 
-// askedBars notes what it is asked for.
-type askedBars struct{ since []time.Time }
+// stopped is a clock that stands.
+type stopped time.Time
 
-func (a *askedBars) Bars(_ context.Context, since time.Time) ([]thor.Bar, error) {
-	a.since = append(a.since, since)
-	return nil, nil
-}
+func (s stopped) Now() time.Time { return time.Time(s) }
+func (stopped) Speed() float64   { return 1 }
+func (stopped) Virtual() bool    { return true }
 
 // TestJobsOfABeatShareAnInstant holds that balance and positions of one beat
 // are of one answer of the source.
@@ -190,10 +181,7 @@ func TestJobsOfABeatShareAnInstant(t *testing.T) {
 	t.Parallel()
 	a := openApp(t, t.TempDir(), nil)
 	defer closeApp(t, a)
-	from, err := a.abilities(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	from := a.abilities()
 	shared, ok := from.Accounts.(*source.SharedAccounts)
 	if !ok || shared.MaxAge != time.Second/2 {
 		t.Errorf("accounts are %T %+v", from.Accounts, from.Accounts)

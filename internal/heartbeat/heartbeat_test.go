@@ -307,6 +307,11 @@ func TestTrouble(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	fine := Status{Interval: time.Second, Timeout: 5 * time.Second, Runs: 7, Began: now.Add(-time.Second)}
+	late := fine
+	late.Late, late.Interval, late.Began = 6*time.Second, time.Minute, now.Add(-20*time.Second)
+	if got := late.Trouble(now); got != "" {
+		t.Errorf("a run that began late and is no news is trouble: %q", got)
+	}
 	for want, change := range map[string]func(s *Status){
 		"":                                func(*Status) {},
 		"has failed: no":                  func(s *Status) { s.Failures, s.LastError = 1, "no" },

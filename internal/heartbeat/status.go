@@ -41,7 +41,7 @@ func (s Status) Trouble(now time.Time) string {
 		return ""
 	case s.Runs == 0:
 		return "has not ended a run yet"
-	case s.Late > grace:
+	case s.Late > grace && since < 2*grace: // of a run that is no news any more it says nothing
 		return fmt.Sprintf("began %v late", s.Late.Round(time.Millisecond))
 	case since > s.Interval+s.Duration+grace:
 		return fmt.Sprintf("has not run for %v", since.Round(time.Second))

@@ -30,10 +30,10 @@ type resumePoint struct {
 }
 
 const (
-	maxStreams = 1000 // a subscribe may name
-	maxBad     = 10   // messages in a row that cannot be used
-	maxClient  = 128  // characters of the name a client gives itself
-	maxID      = 128  // characters of a message's id, which is echoed
+	maxStreams = 200 // a message may name; an answer for each must fit what is kept for a client
+	maxBad     = 10  // messages in a row that cannot be used
+	maxClient  = 128 // characters of the name a client gives itself
+	maxID      = 128 // characters of a message's id, which is echoed
 )
 
 // command does what a message says.
@@ -123,7 +123,7 @@ func (c *conn) execute(ctx context.Context, cmd command, message []byte) error {
 		c.unsubscribe(cmd.Streams)
 		c.send(encode("unsubscribed", cmd.ID, streamsData{Streams: cmd.Streams}))
 	case "subscriptions":
-		c.send(encode("subscriptions", cmd.ID, streamsData{Streams: slices.Sorted(maps.Keys(c.subs))}))
+		c.send(encode("subscriptions", cmd.ID, streamsData{Streams: append([]thor.StreamID{}, slices.Sorted(maps.Keys(c.subs))...)}))
 	case "":
 		return thor.Errorf(thor.EINVALID, "the message has no type")
 	default:
@@ -150,7 +150,8 @@ func (c *conn) undefault(asked []thor.StreamID) {
 func (c *conn) unsubscribe(ids []thor.StreamID) {
 	for _, id := range ids {
 		c.detach(id)
-		if c.following || !c.followAt.IsZero() {
+		_, err := c.hub.Logs.Attach(c.principal, id)
+		if err == nil && (c.following || !c.followAt.IsZero()) {
 			if c.unwanted == nil {
 				c.unwanted = map[thor.StreamID]bool{}
 			}

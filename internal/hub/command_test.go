@@ -126,6 +126,28 @@ func TestSubscribe(t *testing.T) {
 		}
 		w.publish(t, draft("positions:A", 2), draft("global_market", 2))
 		c.want("global_market/2")
+		c.send(`{"type":"unsubscribe","streams":["global_market"]}`)
+		c.send(`{"type":"subscriptions"}`)
+		if none := c.want("unsubscribed", "subscriptions")[1]; string(none.Data) != `{"streams":[]}` {
+			t.Errorf("subscriptions %s, want an empty list", none.Data)
+		}
+	})
+	environments(t, "as many refusals as a message may ask for are all told", nil, func(t *testing.T, w *world) {
+		c := w.dial(t)
+		c.want("hello")
+		ids := make([]string, maxStreams)
+		for i := range ids {
+			ids[i] = fmt.Sprintf("positions:%064d", i)
+		}
+		names, err := json.Marshal(ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.send(`{"type":"subscribe","id":"` + strings.Repeat("i", maxID-2) + `","streams":` + string(names) + `}`)
+		for range ids {
+			c.want("error")
+		}
+		c.want("subscribed")
 	})
 }
 
@@ -245,6 +267,7 @@ func TestBadMessages(t *testing.T) {
 		{"a field of the wrong type", `{"type":"subscribe","streams":"x"}`, "invalid", "cannot be read"},
 		{"no streams", `{"type":"subscribe"}`, "invalid", "needs streams"},
 		{"no streams to leave", `{"type":"unsubscribe"}`, "invalid", "needs streams"},
+		{"too many streams", `{"type":"subscribe","streams":["a"` + strings.Repeat(`,"a"`, 200) + `]}`, "invalid", "at most 200"},
 		{"a long id", `{"type":"ping","id":"` + strings.Repeat("i", 200) + `"}`, "invalid", "id must be"},
 		{"a malformed stream", `{"type":"subscribe","streams":["a b"]}`, "invalid", "not a stream id"},
 		{"an id that is no scalar", `{"type":"ping","id":{}}`, "invalid", "id must be"},
@@ -293,7 +316,7 @@ func TestAnyConversation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	many := make([]string, 500)
+	many := make([]string, maxStreams-1)
 	for i := range many {
 		many[i] = fmt.Sprintf(`"positions:none-%d"`, i)
 	}

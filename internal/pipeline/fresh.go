@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"thor"
@@ -15,6 +17,9 @@ type lastWords struct {
 	window int // how many keys to remember; 0 is all
 	keys   map[string]thor.Event
 	spoke  time.Time
+	// from is where the memory begins, when there was more than the window: what
+	// lies before it was said long ago.
+	from string
 }
 
 func (l *lastWords) put(e thor.Event) {
@@ -25,6 +30,7 @@ func (l *lastWords) put(e thor.Event) {
 			oldest = min(oldest, key)
 		}
 		delete(l.keys, oldest)
+		l.from = max(l.from, oldest)
 	}
 }
 
@@ -45,7 +51,7 @@ func (p *Pipeline) fresh(ctx context.Context, now time.Time, events []thor.Event
 		if err != nil {
 			return nil, err
 		}
-		if said && !news(previous, e, now.Sub(last.spoke), p.Cadence(feature)) {
+		if !said && e.Key < last.from || said && !news(previous, e, now.Sub(last.spoke), p.Cadence(feature)) {
 			p.counts.unchanged.Add(1)
 			continue
 		}
@@ -93,6 +99,9 @@ func (p *Pipeline) lastOf(ctx context.Context, id thor.StreamID) (*lastWords, er
 	l := &lastWords{window: feature.Window, keys: make(map[string]thor.Event, len(events))}
 	for _, e := range events {
 		l.put(e)
+	}
+	if l.window > 0 && len(events) == l.window {
+		l.from = slices.Min(slices.Collect(maps.Keys(l.keys)))
 	}
 	p.last[id] = l
 	return l, nil

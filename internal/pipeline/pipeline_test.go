@@ -205,6 +205,33 @@ func TestPipeline(t *testing.T) {
 		b.send(t, bar(0, "102", true))
 		b.layer.want(t, "intraday:FUT.ES/1", "intraday:FUT.ES/2", "intraday:FUT.ES/3")
 	})
+	run("what was said before its memory begins is not said again", func(t *testing.T, b *bench) {
+		f, err := thor.FeatureNamed("intraday")
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := make([]thor.Message, f.Window+10)
+		for i := range kept {
+			kept[i] = bar(i, "100", true)
+		}
+		b.send(t, kept...)
+		b.layer.events = nil
+		fresh := pipeline.New(pipeline.Config{Store: b.store, Layer: b.layer, Publishes: func(string) bool { return true }})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- fresh.Run(ctx) }()
+		if err := fresh.Broadcast(t.Context(), kept...); err != nil {
+			t.Error(err)
+		}
+		if err := fresh.Broadcast(t.Context(), bar(len(kept), "100", true)); err != nil {
+			t.Error(err)
+		}
+		b.layer.want(t, fmt.Sprintf("intraday:FUT.ES/%d", len(kept)+1))
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	run("the same message twice in one call is one event", func(t *testing.T, b *bench) {
 		m := balance("A", "1")
 		b.send(t, m, m)

@@ -13,16 +13,19 @@ type keys struct {
 	oldest func(newest string) string
 
 	events map[string]thor.Event
-	head   string // key of the newest event by seq
-	top    string // the greatest key
-	bound  string // keys below it have left the window
+	head   thor.Event // the newest by seq
+	top    string     // the greatest key
+	bound  string     // keys below it have left the window
 }
 
 func (k *keys) put(e thor.Event) {
 	if k.events == nil {
 		k.events = map[string]thor.Event{}
 	}
-	k.head = e.Key
+	k.head = e
+	if e.Key < k.bound {
+		return
+	}
 	k.events[e.Key] = e
 	if k.window == 0 || e.Key <= k.top {
 		return
@@ -50,10 +53,7 @@ func (k *keys) evict() {
 	}
 }
 
-func (k *keys) newestEvent() (thor.Event, bool) {
-	e, ok := k.events[k.head]
-	return e, ok
-}
+func (k *keys) newestEvent() (thor.Event, bool) { return k.head, k.head.Version.Seq > 0 }
 
 // since returns the events with a seq of at least from, in seq order.
 func (k *keys) since(from uint64) []thor.Event {

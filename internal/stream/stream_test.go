@@ -366,6 +366,25 @@ type viewer string
 
 func (v viewer) MaySee(account string) bool { return string(v) == account }
 
+// TestWhatHasLeftTheWindowStaysOut holds that an old key, read again, is sent on
+// and does not come back into the snapshot.
+func TestWhatHasLeftTheWindowStaysOut(t *testing.T) {
+	t.Parallel()
+	oldest := func(string) string { return "k5" }
+	l := logOf(Limits{Window: 3, Oldest: oldest}, event(1, "k5", true), event(2, "k6", true))
+	if !l.Append(event(3, "k2", true)) {
+		t.Fatal("not appended")
+	}
+	wantBrief(t, l.Snapshot().Frames, "s1 s2")
+	if l.Snapshot().At.Seq != 3 {
+		t.Errorf("the snapshot is at %d", l.Snapshot().At.Seq)
+	}
+	wantBrief(t, l.Read(3, 1<<20).Frames, "3")
+	if newest, ok := l.Newest(); !ok || newest.Version.Seq != 3 {
+		t.Errorf("the newest is %v", newest.Version)
+	}
+}
+
 func TestLogs(t *testing.T) {
 	t.Parallel()
 	setup := func() (*Logs, *shelf) {

@@ -8,13 +8,16 @@ import (
 	"thor"
 )
 
-// maxBars is where an answer stops, at the end of a day.
-const maxBars = 10_000
+// maxBars is where an answer stops, at the end of an hour.
+const maxBars = 2000
 
-const minute = 60 // seconds
+const (
+	minute = 60 // seconds
+	hour   = 60 * minute
+)
 
 // bars returns the bars of all the series from since until the instant at,
-// ordered by minute and symbol, whole days of them until there are enough. A
+// ordered by minute and symbol, whole hours of them until there are enough. A
 // zero since is the last session of each.
 func bars(ctx context.Context, all []*series, since time.Time, at int64) ([]thor.Bar, error) {
 	if since.IsZero() {
@@ -22,8 +25,8 @@ func bars(ctx context.Context, all []*series, since time.Time, at int64) ([]thor
 	}
 	var found []thor.Bar
 	from := max(span.from.Unix(), since.Add(time.Second-time.Nanosecond).Unix())
-	for ; from <= at && len(found) < maxBars; from += day {
-		more, err := gather(ctx, all, func(s *series) []thor.Bar { return s.between(from, from+day, at) })
+	for ; from <= at && len(found) < maxBars; from += hour {
+		more, err := gather(ctx, all, func(s *series) []thor.Bar { return s.between(from, from+hour, at) })
 		if err != nil {
 			return nil, err
 		}

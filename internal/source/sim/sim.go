@@ -110,7 +110,7 @@ func (s *Source) Accounts(ctx context.Context) ([]source.Account, error) {
 }
 
 // Bars returns the bars since then of every symbol, ordered by minute and
-// symbol, in whole days: of one if there are many.
+// symbol; where there are many, those of the first hours.
 func (s *Source) Bars(ctx context.Context, since time.Time) ([]thor.Bar, error) {
 	at, err := s.begin(ctx, "bars")
 	if err != nil {

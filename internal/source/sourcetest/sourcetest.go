@@ -219,8 +219,8 @@ func finalBarsStay(t *testing.T, s source.Source) {
 func barsArrive(t *testing.T, s source.Source) {
 	t.Helper()
 	last := askBars(t, s, time.Time{})
-	since := s.Clock().Now().AddDate(0, 0, -20)
-	for range 100 {
+	since := s.Clock().Now().AddDate(0, 0, -5)
+	for range 1000 {
 		bars := askBars(t, s, since)
 		if len(bars) == 0 {
 			t.Fatalf("no bars since %s, where a bar was", since)
@@ -234,7 +234,7 @@ func barsArrive(t *testing.T, s source.Source) {
 		}
 		since = newest
 	}
-	t.Errorf("after 100 answers it is at %s", since)
+	t.Errorf("after 1,000 answers it is at %s", since)
 }
 
 // askBars returns an answer to Bars that obeys the laws of one answer.

@@ -35,7 +35,10 @@ func (s *Store) transact(ctx context.Context, fn func(tx *sql.Tx) error) error {
 }
 
 // streamRow is a row of the stream table.
-type streamRow struct{ id, head int64 }
+type streamRow struct {
+	id, head int64
+	history  bool // it got a final event
+}
 
 // appendIn numbers and inserts events within a transaction.
 func (s *Store) appendIn(ctx context.Context, tx *sql.Tx, at time.Time, events []thor.Event) ([]thor.Event, error) {
@@ -60,6 +63,7 @@ func (s *Store) appendIn(ctx context.Context, tx *sql.Tx, at time.Time, events [
 			}
 		}
 		row.head++
+		row.history = row.history || e.Final
 		e.Version = thor.Version{Epoch: s.epoch, Seq: uint64(row.head)} //nolint:gosec // it counts up from 0
 		e.Time = at
 		if _, err := insert.ExecContext(ctx, row.id, row.head, e.Key, e.Final, at.UnixMilli(), []byte(e.Data)); err != nil {
@@ -70,7 +74,8 @@ func (s *Store) appendIn(ctx context.Context, tx *sql.Tx, at time.Time, events [
 		}
 	}
 	for _, row := range streams {
-		if _, err := tx.ExecContext(ctx, "UPDATE stream SET head = ? WHERE id = ?", row.head, row.id); err != nil {
+		_, err := tx.ExecContext(ctx, "UPDATE stream SET head = ?, history = max(history, ?) WHERE id = ?", row.head, row.history, row.id)
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -188,11 +193,10 @@ func (s *Store) Prune(ctx context.Context, superseded, final time.Time) (int64, 
 		if err != nil {
 			return err
 		}
-		// Where the last word on a key is final, one that never came leaves with
-		// the others of its age.
+		// In a history a last word that never became final leaves with the others of
+		// its age.
 		n, err := exec(ctx, tx, `
-			DELETE FROM event WHERE final = 0 AND ts < ?1
-				AND EXISTS (SELECT 1 FROM event f WHERE f.stream = event.stream AND f.final = 1)`, final.UnixMilli())
+			DELETE FROM event WHERE final = 0 AND ts < ? AND stream IN (SELECT id FROM stream WHERE history = 1)`, final.UnixMilli())
 		removed += n
 		if err != nil {
 			return err

@@ -86,6 +86,10 @@ DROP TRIGGER final_gone;
 CREATE TRIGGER newest_gone AFTER DELETE ON event BEGIN
 	DELETE FROM latest WHERE stream = old.stream AND key = old.key AND seq = old.seq;
 END;
+
+-- A stream that ever had a final event is a history, and ages as a whole.
+ALTER TABLE stream ADD COLUMN history INTEGER NOT NULL DEFAULT 0;
+UPDATE stream SET history = EXISTS (SELECT 1 FROM event WHERE stream = stream.id AND final = 1);
 `}
 
 // recognise refuses a file that is not ours and one that a newer thor has

@@ -301,6 +301,15 @@ func pruneFinal(t *testing.T, opener Opener) {
 	if version.Seq != 4 {
 		t.Errorf("the stream stands at %d, want 4", version.Seq)
 	}
+	// A half bar that is younger than every final one does not outlive them.
+	mustAppend(t, s, at.Add(2*time.Minute), draft("intraday:X", "10:05", 5))
+	for _, cut := range []time.Time{at.Add(90 * time.Second), at.Add(time.Hour)} {
+		if _, err := s.Prune(t.Context(), at.Add(2*time.Hour), cut); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, latest = mustLatest(t, s, "intraday:X", thor.Window{})
+	wantSeqs(t, latest)
 }
 
 func pruneThenAppend(t *testing.T, opener Opener) {
