@@ -51,9 +51,18 @@ func TestAKillAcrossASessionsEndLeavesNoHole(t *testing.T) {
 	})
 	s.kill()
 	s = s.again("--sim-start", morning.Format(time.RFC3339))
-	eventually(t, "the bars of the next morning", func() bool {
-		bars := s.barsSince("EQ.AAPL", opening)
-		return len(bars) > 1
+	eventually(t, "the bars of the next morning, first of all", func() bool {
+		return len(s.barsSince("EQ.AAPL", opening)) > 1
+	})
+	eventually(t, "the bar that was forming, complete", func() bool { // the first to be read of the past
+		for _, b := range s.barsSince("CRYPTO.BTC-USD", killed.Truncate(time.Minute)) {
+			return b.Final && b.TimestampMinute.Equal(killed.Truncate(time.Minute))
+		}
+		return false
+	})
+	eventually(t, "every minute of bitcoin, which trades at any hour", func() bool {
+		bars := s.barsSince("CRYPTO.BTC-USD", killed.Truncate(time.Minute))
+		return len(bars) >= int(morning.Sub(killed)/time.Minute)
 	})
 	var minutes []string
 	bars := s.barsSince("EQ.AAPL", killed.Add(-5*time.Minute))

@@ -138,8 +138,9 @@ func TestIntradayCatchesUpBesideThePresent(t *testing.T) {
 		}
 	}
 	want := []time.Time{
-		{},            // refused, and read again
-		{}, minute(0), // the present first
+		{}, // refused, and read again
+		{},
+		minute(0), // the present first
 		minute(51), minute(20),
 		minute(51), minute(40), // and that has met it
 		minute(51), minute(51), minute(51),
