@@ -67,7 +67,7 @@ func TestFeatures(t *testing.T) {
 					"no key":              func(m *thor.Message) { m.Key = "" },
 					"another key":         func(m *thor.Message) { m.Key += "x" },
 					"another owner":       func(m *thor.Message) { m.Stream = thor.NewStreamID(f.Name, "somebody-else") },
-					"a stream of nothing": func(m *thor.Message) { m.Stream = "orders:PAPER-1" },
+					"a stream of nothing": func(m *thor.Message) { m.Stream = "nothing:PAPER-1" },
 				} {
 					m := f.Sample
 					forge(&m)
@@ -271,7 +271,7 @@ func TestStreamIDs(t *testing.T) {
 	if id := thor.NewStreamID("positions", "PAPER-1"); id.Feature() != "positions" || id.Owner() != "PAPER-1" || !id.Private() {
 		t.Errorf("%s", id)
 	}
-	if thor.StreamID("orders:A").Private() != true || thor.StreamID("intraday:X").Private() {
+	if thor.StreamID("nothing:A").Private() != true || thor.StreamID("intraday:X").Private() {
 		t.Error("an unknown feature is public, or bars are private")
 	}
 }

@@ -11,8 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gobwas/ws"
 
 	"thor"
 )
@@ -162,8 +165,18 @@ func TestAMissingJobIsNoticed(t *testing.T) {
 // buildWith builds the binary with some files changed or added.
 func buildWith(t *testing.T, files map[string]string) string {
 	t.Helper()
+	path := filepath.Join(t.TempDir(), "thor")
+	if out, err := exec.Command("go", "build", "-overlay", overlayOf(t, files), "-o", path, "thor/cmd/thor").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// overlayOf writes files, and the table that tells the compiler to take them.
+func overlayOf(t *testing.T, files map[string]string) string {
+	t.Helper()
 	dir := t.TempDir()
-	overlay, path := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "thor")
+	overlay := filepath.Join(dir, "overlay.json")
 	write := func(name string, data []byte) {
 		if err := os.WriteFile(name, data, 0o600); err != nil {
 			t.Fatal(err)
@@ -179,10 +192,7 @@ func buildWith(t *testing.T, files map[string]string) string {
 		t.Fatal(err)
 	}
 	write(overlay, table)
-	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", path, "thor/cmd/thor").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	return path
+	return overlay
 }
 
 // TestRESTAndWebSocketCarryTheSameBytes polls REST while it reads the
@@ -344,15 +354,27 @@ func TestAKillLosesAndRepeatsNothing(t *testing.T) {
 	}
 }
 
+// TestStopping holds both ways to ask: Ctrl-C in a terminal, SIGTERM of a
+// service manager.
 func TestStopping(t *testing.T) {
 	t.Parallel()
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			stopping(t, signal)
+		})
+	}
+}
+
+func stopping(t *testing.T, signal os.Signal) {
+	t.Helper()
 	s := serve(t)
 	c := connect(t, s)
 	if _, ok := c.until(5*time.Second, func(m message) bool { return m.Type == "hello" }); !ok {
 		t.Fatal("no hello")
 	}
 	began := time.Now()
-	if err := s.stop(5 * time.Second); err != nil {
+	if err := s.stop(signal, 5*time.Second); err != nil {
 		t.Errorf("it ended with %v", err)
 	}
 	if took := time.Since(began); took > 2*time.Second {
@@ -366,7 +388,77 @@ func TestStopping(t *testing.T) {
 		t.Errorf("closed with %d, want 1012", code)
 	}
 	again := s.again()
-	if err := again.stop(5 * time.Second); err != nil {
+	if err := again.stop(signal, 5*time.Second); err != nil {
 		t.Errorf("the second run ended with %v", err)
+	}
+}
+
+// TestASecondSignalEndsItAtOnce asks again while the server waits for a client
+// that does not answer its close.
+func TestASecondSignalEndsItAtOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	conn, _, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.URL, "http")+"/ws/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // it says nothing
+	for range 2 {
+		if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	began := time.Now()
+	if err := s.wait(5 * time.Second); err == nil || !strings.Contains(err.Error(), "signal: interrupt") {
+		t.Errorf("it ended with %v, want the signal", err)
+	}
+	if took := time.Since(began); took > 500*time.Millisecond {
+		t.Errorf("it took %v after the second signal", took)
+	}
+}
+
+// TestStatusSaysWhatHappens holds the figures of status to what was done.
+func TestStatusSaysWhatHappens(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	conn, _, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.URL, "http")+"/ws") // without the slash
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // it says nothing
+	time.Sleep(3 * time.Second)
+	for range 3 {
+		s.get("/api/positions?account_id=PAPER-1")
+	}
+	_, body := s.get("/api/status")
+	var status struct {
+		Clients  int
+		Features []struct {
+			Feature  string
+			Last     *int64 `json:"last_ms"`
+			Messages int64  `json:"messages_per_minute"`
+			REST     int64  `json:"rest_per_minute"`
+		}
+		Jobs []struct {
+			Job      string
+			Runs     int64
+			Duration float64 `json:"duration_ms"`
+		}
+	}
+	if err := json.Unmarshal(body, &status); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	positions := status.Features[1]
+	if status.Clients != 1 || positions.REST != 3 || positions.Messages < 4 || positions.Last == nil || *positions.Last > 2500 {
+		t.Errorf("status %s", body)
+	}
+	for _, j := range status.Jobs {
+		if j.Job == "positions" && (j.Runs < 3 || j.Duration <= 0) {
+			t.Errorf("job %+v", j)
+		}
+	}
+	if response, body := s.get("/ws"); response.StatusCode != 426 || !strings.Contains(string(body), "is the WebSocket") {
+		t.Errorf("a request that does not upgrade: %d %s", response.StatusCode, body)
 	}
 }

@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -53,6 +54,18 @@ func TestAFifthFeature(t *testing.T) {
 	}
 }
 
+// TestAFifthFeatureKeepsTheLaws runs the tests of the vocabulary, the jobs and
+// the stages over what the guide shows: a new feature makes none of them fail
+// but that its golden file is not there yet.
+func TestAFifthFeatureKeepsTheLaws(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("go", "test", "-overlay", overlayOf(t, guideFiles(t)),
+		"-skip", "//its_wire_form_is_the_golden_one", "thor", "thor/jobs", "thor/internal/cutover", "thor/internal/api")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // guideFiles reads the files and lines of the guide.
 func guideFiles(t *testing.T) map[string]string {
 	t.Helper()
@@ -65,9 +78,9 @@ func guideFiles(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	files := map[string]string{}
-	block := regexp.MustCompile("(?s)<!-- (file|line): (\\S+)(?: after (.*?))? -->\n```go\n(.*?)```")
+	block := regexp.MustCompile("(?s)<!-- (file|line): (\\S+)(?: (after|before) (.*?))? -->\n```go\n(.*?)```")
 	for _, m := range block.FindAllStringSubmatch(string(guide), -1) {
-		kind, path, after, code := m[1], filepath.Join(root, m[2]), m[3], m[4]
+		kind, path, where, line, code := m[1], filepath.Join(root, m[2]), m[3], m[4], m[5]
 		if kind == "file" {
 			files[path] = code
 			continue
@@ -76,9 +89,13 @@ func guideFiles(t *testing.T) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files[path] = strings.Replace(string(before), after+"\n", after+"\n"+code, 1)
+		with := line + "\n" + code
+		if where == "before" {
+			with = strings.TrimPrefix(code, "\t") + "\t" + line + "\n"
+		}
+		files[path] = strings.Replace(string(before), line+"\n", with, 1)
 		if files[path] == string(before) {
-			t.Fatalf("%s has no line %q", m[2], after)
+			t.Fatalf("%s has no line %q", m[2], line)
 		}
 	}
 	if len(files) != 4 {

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -143,9 +142,9 @@ func (s *server) kill() {
 }
 
 // stop asks the server to end and returns how it did.
-func (s *server) stop(within time.Duration) error {
+func (s *server) stop(signal os.Signal, within time.Duration) error {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.cmd.Process.Signal(signal); err != nil {
 		return err
 	}
 	return s.wait(within)

@@ -86,7 +86,7 @@ func configFile(args []string) (*fileSettings, error) {
 		if parse, ok := errors.AsType[toml.ParseError](err); ok {
 			return nil, usage{thor.Errorf(thor.EINVALID, "%s:%d: %s", path, parse.Position.Line, parse.Message)}
 		}
-		return nil, usage{thor.Errorf(thor.EINVALID, "read %s: %w", path, err)}
+		return nil, usage{thor.Errorf(thor.EINVALID, "the configuration file cannot be read: %w", err)}
 	}
 	return file, file.check()
 }
@@ -174,8 +174,11 @@ func (c *configShow) Run(m *Main, file *fileSettings, k *kong.Context) error {
 	return w.Flush()
 }
 
-// byDefault is the origin of a setting that nobody has set.
-const byDefault = "default"
+// Where a setting comes from, besides a file and a flag.
+const (
+	byDefault     = "default" // nobody has set it
+	byEnvironment = "environment"
+)
 
 // origins says where each setting comes from.
 func origins(k *kong.Context, file *fileSettings) map[string]string {
@@ -183,7 +186,7 @@ func origins(k *kong.Context, file *fileSettings) map[string]string {
 	for _, flag := range k.Flags() {
 		switch {
 		case inEnvironment(flag):
-			from[flag.Name] = "environment"
+			from[flag.Name] = byEnvironment
 		case file.values[flag.Name] != nil:
 			from[flag.Name] = file.path
 		default:
@@ -198,12 +201,46 @@ func origins(k *kong.Context, file *fileSettings) map[string]string {
 	return from
 }
 
+// validate checks the settings, and says of each fault where it was set.
+func (s *settings) validate(k *kong.Context, file *fileSettings) error {
+	err := s.complete(k, file).Validate()
+	if err == nil {
+		return nil
+	}
+	faults := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		faults = joined.Unwrap()
+	}
+	from, where := origins(k, file), map[string]string{}
+	t := reflect.TypeFor[app.Config]()
+	for field := range t.Fields() {
+		name := field.Tag.Get("name")
+		switch {
+		case name == "":
+		case from[name] == byEnvironment:
+			where[name] = field.Tag.Get("env")
+		case from[name] == file.path:
+			where[name] = file.path + ": " + name
+		}
+	}
+	for i, fault := range faults {
+		e, ok := errors.AsType[*thor.Error](fault)
+		if !ok || where[e.Path] == "" {
+			continue
+		}
+		set := *e
+		set.Message = where[e.Path] + strings.TrimPrefix(e.Message, "--"+e.Path)
+		faults[i] = &set
+	}
+	return usage{errors.Join(faults...)}
+}
+
 type configCheck struct{ settings }
 
 // Run checks the settings.
 func (c *configCheck) Run(m *Main, file *fileSettings, k *kong.Context) error {
-	if err := c.complete(k, file).Validate(); err != nil {
-		return usage{err}
+	if err := c.validate(k, file); err != nil {
+		return err
 	}
 	fmt.Fprintln(m.Stdout, "the configuration is good")
 	return nil

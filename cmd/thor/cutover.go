@@ -89,7 +89,11 @@ func printStep(out io.Writer, s client.Step) {
 			weight = fmt.Sprintf(" at %d %%", s.Weight)
 		}
 		fmt.Fprintf(out, "%s: %s → %s%s, revision %d (%s)\n", s.Feature, s.From, s.To, weight, s.Rev, s.Gate)
-		fmt.Fprintf(out, "back: thor cutover rollback %s\n", s.Feature)
+		to := ""
+		if s.From < thor.StageShadow {
+			to = " --to " + s.From.String()
+		}
+		fmt.Fprintf(out, "back: thor cutover rollback %s%s\n", s.Feature, to)
 	default:
 		fmt.Fprintf(out, "%s: %s → %s, revision %d\n", s.Feature, s.From, s.To, s.Rev)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -114,13 +115,23 @@ func usageError(err error, file *fileSettings) error {
 			origins(parse.Context, file)[strings.TrimPrefix(flag, "--")] == file.path {
 			return usage{thor.Errorf(thor.EINVALID, "%s: %s", file.path, err.Error())}
 		}
-		if path := parse.Context.Command(); path != "" {
-			words := strings.Fields(path)
-			help = "thor " + words[0] + " --help"
+		path, _, _ := strings.Cut(parse.Context.Command(), " <") // what follows are arguments
+		if path != "" {
+			help = "thor " + path + " --help"
 		}
 	}
-	return usage{thor.Errorf(thor.EINVALID, "%s", err.Error()).WithHint("See: %s", help)}
+	return usage{thor.Errorf(thor.EINVALID, "%s", plain(err.Error())).WithHint("See: %s", help)}
 }
+
+// plain takes the parser's own words out of its messages.
+func plain(message string) string {
+	if flag, _, ok := strings.Cut(message, `: expected string value but got "EOL"`); ok {
+		return flag + " needs a value"
+	}
+	return envar.ReplaceAllString(message, " (from $1)")
+}
+
+var envar = regexp.MustCompile(` \(from envar ([A-Z_]+)="[^"]*"\)`)
 
 // fail prints an error, each fault on a line of its own, and returns the exit
 // code.

@@ -32,10 +32,10 @@ type serveCommand struct{ settings }
 
 // Run runs the server until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, m *Main, file *fileSettings, k *kong.Context) error {
-	config := c.complete(k, file)
-	if err := config.Validate(); err != nil {
-		return usage{err}
+	if err := c.validate(k, file); err != nil {
+		return err
 	}
+	config := c.complete(k, file)
 	server, err := app.New(ctx, config, newLogger(m.Stderr, config))
 	if err != nil {
 		return err

@@ -25,6 +25,17 @@ type tokenCreate struct {
 // Run makes a token.
 func (c *tokenCreate) Run(m *Main) error {
 	p := auth.Principal{Subject: c.Sub, Accounts: c.Accounts}
+	if c.Sub == "" {
+		return usage{thor.Errorf(thor.EINVALID, "--sub: say who the token is for")}
+	}
+	if c.TTL <= 0 {
+		return usage{thor.Errorf(thor.EINVALID, "--ttl: %v is over before it begins", c.TTL)}
+	}
+	for _, account := range c.Accounts {
+		if !thor.ValidID(account) {
+			return usage{thor.Errorf(thor.EINVALID, "--accounts: %q is not an account: 1 to 64 of A-Z a-z 0-9 . _ -", account)}
+		}
+	}
 	for _, role := range c.Role {
 		if !slices.Contains(auth.Roles(), auth.Role(role)) {
 			return usage{thor.Errorf(thor.EINVALID, "--role: %q is not a role; there are viewer, operator and publisher", role)}

@@ -25,11 +25,10 @@ func (c *watchCommand) Run(ctx context.Context, m *Main) error {
 		if msg.Type == "hello" {
 			return c.greet(m, msg)
 		}
-		feature := msg.Stream.Feature()
-		if msg.Stream == "" || c.Feature != "" && feature != c.Feature || isPast(msg) {
+		if msg.Stream == "" || c.Feature != "" && msg.Stream.Feature() != c.Feature || isPast(msg) {
 			return nil
 		}
-		_, err := fmt.Fprintf(m.Stdout, "[WS] %s: %s\n", feature, msg.Data)
+		_, err := fmt.Fprintf(m.Stdout, "[WS] %s: %s\n", msg.Type, msg.Data)
 		return err
 	})
 }

@@ -21,12 +21,12 @@ import (
 // featureInput is what a request for a feature may say. Which of it counts
 // depends on the feature's scope.
 type featureInput struct {
-	AccountID   string    `query:"account_id" doc:"The account; it may be omitted when there is only one."`
-	Symbol      string    `query:"symbol" doc:"The canonical symbol, for instance FUT.ES."`
-	Since       time.Time `query:"since" doc:"Bars from this minute on; without it those of the current session."`
-	Limit       int       `query:"limit" minimum:"0" maximum:"10000" doc:"At most so many, the newest; 0 is 1,440."`
-	IfNoneMatch []string  `header:"If-None-Match"`
-	Client      string    `header:"Thor-Client" doc:"The name the client gives itself; it decides about canary."`
+	AccountID   string   `query:"account_id" doc:"The account; it may be omitted when there is only one."`
+	Symbol      string   `query:"symbol" doc:"The canonical symbol, for instance FUT.ES."`
+	Since       string   `query:"since" example:"2026-11-23T14:30:00Z" doc:"Bars from this minute on; without it those of the current session."`
+	Limit       int      `query:"limit" minimum:"0" maximum:"10000" doc:"At most so many, the newest; 0 is 1,440."`
+	IfNoneMatch []string `header:"If-None-Match"`
+	Client      string   `header:"Thor-Client" doc:"The name the client gives itself; it decides about canary."`
 }
 
 // featureOutput is the answer; its body is exactly what the store keeps.
@@ -127,7 +127,11 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 		return nil, thor.Errorf(thor.EGONE, "%s is complete: its REST endpoint has been retired", f.Name).
 			WithHint("It is pushed over the WebSocket at /ws/.")
 	}
-	version, events, err := a.Store.Latest(ctx, id, window(f, in))
+	part, err := window(f, in)
+	if err != nil {
+		return nil, err
+	}
+	version, events, err := a.Store.Latest(ctx, id, part)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +147,7 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 	out := &featureOutput{
 		Status:       http.StatusOK,
 		ContentType:  "application/json",
-		ETag:         etag(f, id, version, in),
+		ETag:         etag(f, id, version, part),
 		CacheControl: "private, no-cache",
 		Vary:         []string{"Authorization, Cookie, Thor-Client"},
 		Age:          strconv.Itoa(age(newest)),
@@ -156,7 +160,7 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 		out.Status, out.ContentType = http.StatusNotModified, ""
 		return out, nil
 	}
-	out.Body = a.body(f, id, events, in)
+	out.Body = a.body(f, id, events, part)
 	return out, nil
 }
 
@@ -192,24 +196,30 @@ func (a *API) streamFor(ctx context.Context, f thor.Feature, in *featureInput) (
 	return id, id.Validate()
 }
 
-func window(f thor.Feature, in *featureInput) thor.Window {
+// window is the part of a stream a request asks for.
+func window(f thor.Feature, in *featureInput) (thor.Window, error) {
 	if f.Window == 0 {
-		return thor.Window{}
+		return thor.Window{}, nil
 	}
 	w := thor.Window{Limit: cmp.Or(in.Limit, defaultLimit)}
-	if !in.Since.IsZero() {
-		w.From = in.Since.UTC().Format(time.RFC3339)
+	if in.Since == "" {
+		return w, nil
 	}
-	return w
+	since, err := time.Parse(time.RFC3339, in.Since)
+	if err != nil {
+		return w, thor.Errorf(thor.EINVALID, "since: %.64q is not a time", in.Since).WithHint("Write it like 2026-11-23T14:30:00Z.")
+	}
+	w.From = since.UTC().Format(time.RFC3339)
+	return w, nil
 }
 
 // body is the data of one value, or a list of data, oldest key first.
-func (a *API) body(f thor.Feature, id thor.StreamID, events []thor.Event, in *featureInput) []byte {
+func (a *API) body(f thor.Feature, id thor.StreamID, events []thor.Event, part thor.Window) []byte {
 	if f.List == "" {
 		return events[len(events)-1].Data
 	}
 	slices.SortFunc(events, func(x, y thor.Event) int { return strings.Compare(x.Key, y.Key) })
-	if f.Window > 0 && in.Since.IsZero() && len(events) > 0 && a.Oldest != nil {
+	if f.Window > 0 && part.From == "" && len(events) > 0 && a.Oldest != nil {
 		oldest := a.Oldest(id, events[len(events)-1].Key)
 		events = slices.DeleteFunc(events, func(e thor.Event) bool { return e.Key < oldest })
 	}
@@ -229,13 +239,12 @@ func (a *API) body(f thor.Feature, id thor.StreamID, events []thor.Event, in *fe
 
 // etag names what was read: the stream's version, and for a part of a history
 // which part.
-func etag(f thor.Feature, id thor.StreamID, v thor.Version, in *featureInput) string {
+func etag(f thor.Feature, id thor.StreamID, v thor.Version, part thor.Window) string {
 	tag := v.ETag(id)
 	if f.Window == 0 {
 		return tag
 	}
-	w := window(f, in)
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%d", w.From, w.Limit))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%d", part.From, part.Limit))
 	return strings.TrimSuffix(tag, `"`) + ";h=" + hex.EncodeToString(sum[:4]) + `"`
 }
 

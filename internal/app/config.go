@@ -65,11 +65,14 @@ const (
 	minRetain = time.Hour
 )
 
-// Validate returns every fault of the settings, each with what to do.
+// Validate returns every fault of the settings, each with what to do. The faults
+// are [thor.Error]s that begin with their flag and have the setting as the path.
 func (c Config) Validate() error {
 	var errs []error
 	fault := func(flag, format string, args ...any) {
-		errs = append(errs, thor.Errorf(thor.EINVALID, "--%s: "+format, append([]any{flag}, args...)...))
+		err := thor.Errorf(thor.EINVALID, "--%s: "+format, append([]any{flag}, args...)...)
+		err.Path = flag
+		errs = append(errs, err)
 	}
 	host, port, err := net.SplitHostPort(c.Addr)
 	if err != nil {
@@ -93,6 +96,9 @@ func (c Config) Validate() error {
 	}
 	if c.Source != "sim" {
 		fault("source", "%q is not a source; there is sim", c.Source)
+	}
+	if c.SimSeed == 0 {
+		fault("sim-seed", "0 is not a seed; the first is 1")
 	}
 	if start, err := c.simStart(); err != nil {
 		fault("sim-start", "%q is not a time; write it like 2026-11-23T14:30:00Z", c.SimStart)

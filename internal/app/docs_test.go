@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"thor"
+	"thor/internal/heartbeat"
 )
 
 func operations(t *testing.T) string {
@@ -74,7 +75,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if err := errors.Join(err, a.layer.Publish(t.Context(), events)); err != nil {
 		t.Fatal(err)
 	}
-	a.metrics.ObserveRun("positions", 0, 0, 0, errors.New("no"))
+	a.beat.Observe(heartbeat.Run{Job: "positions", Err: errors.New("no")}) // as the beat tells of every run
 	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	r.RemoteAddr, r.Host = "127.0.0.1:5000", "localhost"
 	answer := httptest.NewRecorder()

@@ -168,6 +168,9 @@ func exchangeOf(symbol string) string {
 // wall clock may have been set right in between.
 const otherTime = time.Minute
 
+// instant is a time to the millisecond.
+const instant = "2006-01-02T15:04:05.000Z07:00"
+
 // refuseOtherData keeps one store to one source and one time: data of another
 // seed would contradict what is there, and data from later than the clock shows
 // would hide everything that comes.
@@ -202,7 +205,7 @@ func (a *App) refuseOtherData(ctx context.Context) error {
 			}
 			if err := json.Unmarshal(e.Data, &said); err == nil && said.Timestamp.After(now.Add(tolerated)) {
 				return thor.Errorf(thor.ECONFLICT, "the data directory %s holds data of %s, and the source's clock shows %s",
-					a.data, said.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339)).
+					a.data, said.Timestamp.Format(instant), now.Format(instant)).
 					WithHint("Choose another directory with --data, or a later start.")
 			}
 		}

@@ -2,12 +2,20 @@ package app
 
 import (
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"thor"
+	"thor/internal/api"
+	"thor/internal/auth"
 	"thor/internal/calendar"
+	"thor/internal/heartbeat"
 	"thor/internal/source"
 )
 
@@ -198,4 +206,78 @@ func TestADirectoryKeepsToOneSource(t *testing.T) {
 		t.Errorf("another seed: %v, want %s", err, thor.ECONFLICT)
 	}
 	closeApp(t, openApp(t, data, nil))
+}
+
+// TestRetention holds how long events are kept: superseded ones for a resume,
+// finished bars as long as the setting says.
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	a := openApp(t, t.TempDir(), func(c *Config) { c.Retain = 2 * time.Hour })
+	defer closeApp(t, a)
+	keep := func(id thor.StreamID, key string, final bool, ago time.Duration) {
+		t.Helper()
+		e := thor.Event{Stream: id, Type: "x", Key: key, Final: final, Data: []byte(`{}`)}
+		if _, err := a.store.Append(t.Context(), time.Now().Add(-ago), []thor.Event{e}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep("positions:A", "A", false, 20*time.Minute)
+	keep("positions:A", "A", false, 14*time.Minute)
+	keep("positions:A", "A", false, 0)
+	keep("intraday:X", "2026-11-23T15:00:00Z", true, 3*time.Hour)
+	keep("intraday:X", "2026-11-23T15:01:00Z", true, time.Hour)
+	if err := a.prune(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if events, err := a.store.Since(t.Context(), "positions:A", 1, 10); err != nil || len(events) != 2 {
+		t.Errorf("superseded events: %d, %v; want those of the last 15 minutes", len(events), err)
+	}
+	if _, err := a.store.Since(t.Context(), "positions:A", 0, 10); thor.ErrorCode(err) != thor.ENOTFOUND {
+		t.Errorf("the oldest is still there: %v", err)
+	}
+	if _, bars, err := a.store.Latest(t.Context(), "intraday:X", thor.Window{}); err != nil || len(bars) != 1 {
+		t.Errorf("%d bars, %v; want the one of the last two hours", len(bars), err)
+	}
+}
+
+func TestJobStatus(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 15, 30, 0, 0, time.UTC)
+	got := jobStatus(heartbeat.Status{
+		Job: "positions", Interval: time.Second, Runs: 7, Failed: 2, Failures: 1, Overruns: 3,
+		Late: 2500 * time.Microsecond, Duration: 40 * time.Millisecond, LastError: "no", FailedAt: now, Began: now,
+	}, now)
+	failed := "2026-11-23T15:30:00Z"
+	want := api.JobStatus{
+		Job: "positions", IntervalMS: 1000, Runs: 7, Failed: 2, Failures: 1, Overruns: 3, LateMS: 2.5, DurationMS: 40,
+		LastError: "no", FailedAt: &failed, Trouble: "has failed: no",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestOriginsReachTheDoor holds that --allow-origin lets a page ask.
+func TestOriginsReachTheDoor(t *testing.T) {
+	t.Parallel()
+	key := strings.Repeat("k", 32)
+	token, err := (&auth.Door{Key: []byte(key)}).NewToken(auth.Principal{Subject: "ada"}, time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		allowed []string
+		want    int
+	}{{nil, http.StatusForbidden}, {[]string{"https://desk.example.com"}, http.StatusOK}} {
+		a := openApp(t, t.TempDir(), func(c *Config) { c.AuthKey, c.AllowOrigin = key, tt.allowed })
+		r := httptest.NewRequest(http.MethodGet, "/api/features", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Origin", "https://desk.example.com")
+		answer := httptest.NewRecorder()
+		a.api.ServeHTTP(answer, r)
+		if answer.Code != tt.want {
+			t.Errorf("with %v allowed: %d, want %d", tt.allowed, answer.Code, tt.want)
+		}
+		closeApp(t, a)
+	}
 }

@@ -182,6 +182,8 @@ func (c *Client) unreachable(err error) error {
 		WithHint("Start it with: thor serve; or name another with --url or THOR_URL.")
 }
 
+const howToSignIn = "Send a token with --token or THOR_TOKEN; thor token create makes one, with the server's key."
+
 // problem is the error of an answer.
 func problem(response *http.Response, body []byte) error {
 	var p api.Problem
@@ -189,6 +191,9 @@ func problem(response *http.Response, body []byte) error {
 		return thor.Errorf(thor.EUNAVAILABLE, "the server answered %s, and not as a thor server does", response.Status)
 	}
 	err := thor.Errorf(thor.Code(strings.TrimPrefix(p.Type, "urn:thor:problem:")), "%s", p.Detail)
+	if err.Code == thor.EUNAUTHORIZED { // the hint of REST is for those who write requests
+		return err.WithHint(howToSignIn)
+	}
 	for _, d := range p.Errors {
 		err.Message += fmt.Sprintf("; %s: %s", d.Path, d.Message)
 	}

@@ -141,7 +141,7 @@ func (c *Client) lost(err error) error {
 	end, ok := errors.AsType[*closed](err)
 	switch {
 	case ok && end.code == 4401:
-		return thor.Errorf(thor.EUNAUTHORIZED, "%s", end.reason).WithHint("Send a token with --token or THOR_TOKEN.")
+		return thor.Errorf(thor.EUNAUTHORIZED, "%s", strings.TrimSuffix(end.reason, ".")).WithHint(howToSignIn)
 	case ok:
 		return thor.Errorf(thor.EUNAVAILABLE, "the server closed the connection with %d: %s", int(end.code), end.reason)
 	}

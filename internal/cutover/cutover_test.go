@@ -78,12 +78,16 @@ func TestFirstStart(t *testing.T) {
 	for _, s := range k.Stages() {
 		got = append(got, fmt.Sprintf("%s %s %d", s.Feature, s.Stage, s.Rev))
 	}
-	want := []string{"account_balance shadow 1", "positions shadow 1", "intraday shadow 1", "global_market shadow 1"}
+	var want []string
+	for _, name := range thor.FeatureNames() {
+		want = append(want, name+" shadow 1")
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stages (-want +got):\n%s", diff)
 	}
-	if len(l.events) != 4 || l.events[3].Version.Seq != 4 || l.events[0].Stream != thor.CutoverStream {
-		t.Errorf("events %+v, want one for each feature on the cutover stream", l.events)
+	n := len(want)
+	if len(l.events) != n || l.events[n-1].Version.Seq != uint64(n) || l.events[0].Stream != thor.CutoverStream {
+		t.Errorf("%d events, want one for each feature on the cutover stream", len(l.events))
 	}
 	history, err := k.History(t.Context(), feature, 10)
 	if err != nil || len(history) != 1 || history[0].Action != thor.ActionInitial {
@@ -203,9 +207,9 @@ func TestPromoteOnAnOldRevisionSaysWhoChangedIt(t *testing.T) {
 func TestUnknownFeature(t *testing.T) {
 	t.Parallel()
 	k, _, _ := setup(t, t.TempDir(), nil)
-	_, promoteErr := k.Promote(t.Context(), Promotion{Feature: "orders", Any: true})
-	_, _, rollbackErr := k.Rollback(t.Context(), "orders", thor.StageShadow, "", "")
-	_, historyErr := k.History(t.Context(), "orders", 1)
+	_, promoteErr := k.Promote(t.Context(), Promotion{Feature: "nothing", Any: true})
+	_, _, rollbackErr := k.Rollback(t.Context(), "nothing", thor.StageShadow, "", "")
+	_, historyErr := k.History(t.Context(), "nothing", 1)
 	for _, err := range []error{promoteErr, rollbackErr, historyErr} {
 		if thor.ErrorCode(err) != thor.ENOTFOUND || !strings.Contains(err.Error(), "account_balance") {
 			t.Errorf("error %v, want one that lists the features", err)
@@ -318,7 +322,8 @@ func TestChangedComesBeforeTheEvent(t *testing.T) {
 	if _, _, err := k.Rollback(t.Context(), feature, thor.StageOff, "ada", ""); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"positions off after 4 events"}, order); diff != "" {
+	want := fmt.Sprintf("positions off after %d events", len(thor.Features))
+	if diff := cmp.Diff([]string{want}, order); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 	if k.Publishes(feature) || !k.Publishes("intraday") {
@@ -364,7 +369,7 @@ func TestAStoredStepIsTold(t *testing.T) {
 	if !errors.Is(err, broken) || errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want what broke and no word of who left", err)
 	}
-	if last := l.events[len(l.events)-1]; last.Key != feature || last.Version.Seq != 5 {
+	if last := l.events[len(l.events)-1]; last.Key != feature || last.Version.Seq != uint64(len(thor.Features))+1 {
 		t.Errorf("the last event is %+v, want the step's", last)
 	}
 	leave()

@@ -57,7 +57,7 @@ func New(version, build string) *Metrics {
 		JobLate:      histogram("job_late_seconds", "How long after it was due a run began.", lateBuckets, "job"),
 		JobDuration:  histogram("job_duration_seconds", "How long a run took.", durationBuckets, "job"),
 		JobOverruns:  counter("job_overruns_total", "How many beats of its interval went by while a job ran.", "job"),
-		JobFailed:    gauge("job_last_failure_timestamp_seconds", "When a job failed last; thor status has the error.", "job"),
+		JobFailed:    gauge("job_last_failure_timestamp_seconds", "When a job failed last; thor status --json has the error.", "job"),
 		FeedEvents:   counter("feed_events_total", "Events published.", "feature"),
 		FeedAge:      gauge("feed_age_seconds", "Time since the newest event, by this server's clock.", "feature", "data_source"),
 		RESTRequests: counter("rest_requests_total", "Answers of a feature's REST endpoint.", "feature", "consumer"),

@@ -240,9 +240,9 @@ func TestPipeline(t *testing.T) {
 	run("invalid messages are named and the others go out", func(t *testing.T, b *bench) {
 		wrong := balance("A B", "1")
 		unknown := balance("C", "1")
-		unknown.Stream = "orders:C"
+		unknown.Stream = "nothing:C"
 		err := b.Broadcast(t.Context(), wrong, balance("B", "2"), unknown)
-		if err == nil || !strings.Contains(err.Error(), `A B`) || !strings.Contains(err.Error(), `there is no feature "orders"`) {
+		if err == nil || !strings.Contains(err.Error(), `A B`) || !strings.Contains(err.Error(), `there is no feature "nothing"`) {
 			t.Errorf("error %v, want one that names both", err)
 		}
 		b.layer.want(t, "account_balance:B/1")

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,7 +110,7 @@ func writeToken(path, token string) error {
 	defer os.Remove(temp.Name()) //nolint:errcheck // it is gone after the rename
 	_, err = temp.WriteString(token + "\n")
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+		return err
 	}
 	if err := os.Rename(temp.Name(), name); err != nil {
 		return err

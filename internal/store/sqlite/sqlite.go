@@ -56,7 +56,8 @@ type Store struct {
 // Open opens the store in dir and makes both if there are none.
 func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, explain(fmt.Errorf("make the data directory: %w", err), dir)
+		return nil, thor.Errorf(thor.EUNAVAILABLE, "the data directory %s cannot be made: %w", dir, err).
+			WithHint("--data chooses another one.")
 	}
 	lock, err := acquire(dir)
 	if err != nil {

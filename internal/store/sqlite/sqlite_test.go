@@ -351,6 +351,21 @@ func sqlExec(t *testing.T, path, query string) {
 	}
 }
 
+// TestCommitsAreOnTheDisk holds the settings that a published number relies on.
+func TestCommitsAreOnTheDisk(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, t.TempDir())
+	defer mustClose(t, s)
+	var synchronous int
+	var journal string
+	err := errors.Join(
+		s.write.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&synchronous),
+		s.write.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&journal))
+	if err != nil || synchronous != 2 || journal != "wal" {
+		t.Errorf("synchronous %d, journal %s, %v; want 2, which is full, and wal", synchronous, journal, err)
+	}
+}
+
 // TestEarlierSchema opens a database as the first schema left it.
 func TestEarlierSchema(t *testing.T) {
 	t.Parallel()

@@ -303,7 +303,7 @@ export class ThorClient {
 
   #frame(frame: Frame, text: string): void {
     const { feature, owner } = parseStreamId(frame.stream);
-    this.#traffic.count(feature, this.#env.now());
+    this.#traffic.count(feature, this.clock.local(frame.ts));
     this.#print(feature, frame, text);
     const applied = this.#streams.frame(frame);
     if (applied.length === 0) return;

@@ -57,6 +57,12 @@ export class Clock {
     return serverTime - this.#aheadMs;
   }
 
+  /** How long until the source's clock shows a time, in ms of ours. */
+  untilSource(time: number): number {
+    const speed = this.#virtual && this.#source !== undefined ? this.#source.speed : 1;
+    return (time - this.sourceNow()) / speed;
+  }
+
   /** What the source's clock shows now; it is the server's wall clock unless it is virtual. */
   sourceNow(): number {
     const now = this.#now();

@@ -538,6 +538,34 @@ describe("polling", () => {
     expectBetween(world.asked(path), 8, 14);
   });
 
+  it("asks for a change that was announced when it has come", async () => {
+    const opening = Date.now() + 5000;
+    let [seq, status] = [1, "PREOPEN"];
+    const next = () => new Date(status === "PREOPEN" ? opening : opening + 3_600_000).toISOString();
+    world.answer = (asked) => {
+      if (!asked.startsWith("/api/global-market")) return new Response("{}", { status: 404 });
+      const headers = { ETag: `"global_market:e1-${seq}"`, Cutover: "stage=shadow, data_source=rest, rev=1" };
+      const markets = [{ market_id: "XNYS", status, next_event_at: next() }, { market_id: "X" }];
+      return new Response(JSON.stringify({ markets }), { headers });
+    };
+    client.start();
+    const markets = client.feed("global_market");
+    markets.subscribe(() => {});
+    world.socket.say(hello({ streams: [] }));
+    await pass(5100); // the server is late
+    expect(world.asked("/api/global-market")).toBe(1);
+    await pass(200);
+    expect(world.asked("/api/global-market")).toBe(2);
+    [seq, status] = [2, "OPEN"];
+    await pass(1000);
+    expect(markets.getSnapshot().data?.[1]).toMatchObject({ status: "OPEN" });
+    const asked = world.asked("/api/global-market");
+    await pass(9000);
+    expect(world.asked("/api/global-market")).toBe(asked);
+    await pass(1000);
+    expect(world.asked("/api/global-market")).toBe(asked + 1);
+  });
+
   it("starts a history over when the store is another", async () => {
     const bar = (minute: string) => ({ symbol: "S", timestamp_minute: `2026-11-23T${minute}:00Z`, final: true });
     let epoch = "e1";

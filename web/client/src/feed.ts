@@ -46,6 +46,9 @@ const times = {
   staleSettled: 15_000,
   /** Cadence of polls where the feature speaks on change only. */
   pollOnChange: 10_000,
+  /** There a change that was announced is asked for when it has come, and again while it is late. */
+  afterChange: 250,
+  lateChange: 1000,
 };
 
 /**
@@ -193,7 +196,10 @@ export class Feed<D = unknown> implements External<FeatureSnapshot<D>> {
   }
 
   #pollMs(): number {
-    return this.feature.cadenceMs || times.pollOnChange;
+    if (this.feature.cadenceMs > 0) return this.feature.cadenceMs;
+    const left = this.#restSide.changesIn();
+    if (left < 0) return times.lateChange;
+    return Math.min(times.pollOnChange, left + times.afterChange);
   }
 
   async #ask(signal: AbortSignal): Promise<boolean> {

@@ -17,7 +17,7 @@ const texts = {
   server_error: "the server had an internal error",
   overloaded: "the server is overloaded",
   bad_request: "the server refused what this page asked for",
-  unauthorized: "sign in again",
+  unauthorized: "the server wants a token",
   forbidden: "access was refused",
   unsupported_version: "this page is of another version; reload it",
   timeout: "the connection timed out",

@@ -40,6 +40,15 @@ export class RestSide {
     };
   }
 
+  /** How long until one of the values changes, as they say themselves, in ms of ours; negative when it is late. */
+  changesIn(): number {
+    const times = this.#values
+      .all()
+      .map((data) => this.#shape.changesAt(data))
+      .filter(Number.isFinite);
+    return times.length === 0 ? Number.POSITIVE_INFINITY : this.#context.clock.untilSource(Math.min(...times));
+  }
+
   /**
    * Asks once. The answer is a value, that REST is gone for good, or nothing to
    * go by. The stream of the other side knows when an event was committed to

@@ -12,6 +12,8 @@ export interface Shape {
   paged: boolean;
   /** Nothing follows this value by cadence: it stands until something happens. */
   settled(data: unknown): boolean;
+  /** When the value says itself that it will change, by the source's clock; NaN where it does not. */
+  changesAt(data: unknown): number;
 }
 
 export function shapeOf(feature: Feature): Shape {
@@ -22,6 +24,7 @@ export function shapeOf(feature: Feature): Shape {
     key: single ? () => "" : (data) => String(member(data, feature.key)),
     keep: history ? feature.window : Number.POSITIVE_INFINITY,
     paged: history,
+    changesAt: (data) => Date.parse(String(member(data, "next_event_at"))),
     settled: history ? (data) => member(data, "final") === true : () => feature.cadenceMs === 0,
   };
 }

@@ -3,7 +3,7 @@ import { type Batch, Cell } from "./store.ts";
 /** What has come over the WebSocket of one feature. */
 export interface FeatureTraffic {
   messages: number;
-  /** When the newest came, by this machine's clock, in ms. */
+  /** When the newest was committed, by this machine's clock, in ms. */
   lastAt: number;
 }
 
@@ -18,7 +18,8 @@ export class Traffic {
   }
 
   count(feature: string, at: number): void {
-    this.#now[feature] = { messages: (this.#now[feature]?.messages ?? 0) + 1, lastAt: at };
+    const { messages, lastAt } = this.#now[feature] ?? { messages: 0, lastAt: at };
+    this.#now[feature] = { messages: messages + 1, lastAt: Math.max(lastAt, at) };
     this.#changed = true;
   }
 

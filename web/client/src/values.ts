@@ -39,6 +39,11 @@ export class Values {
     return this.#byKey.size === 0 ? undefined : this.#view;
   }
 
+  /** All values, in no order. */
+  all(): readonly unknown[] {
+    return [...this.#byKey.values()];
+  }
+
   /** The value of the greatest key. */
   newest(): unknown {
     const key = this.#keys.at(-1);

@@ -46,7 +46,7 @@ export class CandleSeries {
       layout: { attributionLogo: false, fontFamily: getComputedStyle(place).fontFamily, fontSize: 11 },
       handleScroll: { vertTouchDrag: false }, // a finger that moves up scrolls the page
       crosshair: { mode: CrosshairMode.Normal },
-      rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.06, bottom: 0.24 } },
+      rightPriceScale: { borderVisible: false, entireTextOnly: true, scaleMargins: { top: 0.06, bottom: 0.24 } },
       timeScale: {
         borderVisible: false,
         timeVisible: true,
@@ -109,7 +109,7 @@ export class CandleSeries {
     if (this.#moved) return;
     const count = Math.max(this.#shown.length, fewest);
     const perPixel = count / Math.max(100, this.#place.clientWidth - priceScaleWidth);
-    this.#chart.timeScale().setVisibleLogicalRange({ from: -20 * perPixel, to: count + 8 * perPixel });
+    this.#chart.timeScale().setVisibleLogicalRange({ from: -26 * perPixel, to: count + 22 * perPixel });
   }
 
   /** Takes the colours from the style sheet, whose variables a canvas cannot read. */
