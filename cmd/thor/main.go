@@ -85,8 +85,11 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 	if err != nil {
 		panic(err) // the command line is ours
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "--version": // as many programs have it
+		args[0] = "version"
 	}
 	command, err := parser.Parse(args)
 	if exited >= 0 { // help was asked for

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -58,7 +57,7 @@ func (c *conn) followVisible() {
 }
 
 // errClosing is for who does something with a connection that is being closed.
-var errClosing = errors.New("the connection is closing")
+var errClosing = thor.Errorf(thor.EUNAVAILABLE, "the connection is closing")
 
 // attach begins to follow a stream with its snapshot. Whatever a client has
 // asked for, a connection that is being closed follows nothing.

@@ -18,7 +18,7 @@ type lastWords struct {
 	keys   map[string]thor.Event
 	spoke  time.Time
 	// from is where the memory begins, when there was more than the window: what
-	// lies before it was said long ago.
+	// is not remembered up to there was said long ago.
 	from string
 }
 
@@ -51,7 +51,7 @@ func (p *Pipeline) fresh(ctx context.Context, now time.Time, events []thor.Event
 		if err != nil {
 			return nil, err
 		}
-		if !said && e.Key < last.from || said && !news(previous, e, now.Sub(last.spoke), p.Cadence(feature)) {
+		if !said && e.Key <= last.from || said && !news(previous, e, now.Sub(last.spoke), p.Cadence(feature)) {
 			p.counts.unchanged.Add(1)
 			continue
 		}

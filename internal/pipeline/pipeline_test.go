@@ -232,6 +232,22 @@ func TestPipeline(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	run("what its memory has given up is not said again", func(t *testing.T, b *bench) {
+		f, err := thor.FeatureNamed("intraday")
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := make([]thor.Message, 2*f.Window+10)
+		for i := range kept {
+			kept[i] = bar(i, "100", true)
+		}
+		b.send(t, kept...)
+		stored := b.Counts().Stored
+		b.send(t, kept...)
+		if again := b.Counts().Stored - stored; again != 0 {
+			t.Errorf("%d bars were stored twice", again)
+		}
+	})
 	run("the same message twice in one call is one event", func(t *testing.T, b *bench) {
 		m := balance("A", "1")
 		b.send(t, m, m)
