@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,26 +121,6 @@ func (w *world) ask(method, path, body string, header ...string) *httptest.Respo
 
 func (w *world) get(path string, header ...string) *httptest.ResponseRecorder {
 	return w.ask(http.MethodGet, path, "", header...)
-}
-
-// wantProblem checks status, type and what the answer says.
-func wantProblem(t *testing.T, answer *httptest.ResponseRecorder, status int, code thor.Code, says ...string) {
-	t.Helper()
-	var p Problem
-	if err := json.Unmarshal(answer.Body.Bytes(), &p); err != nil {
-		t.Fatalf("body %q: %v", answer.Body, err)
-	}
-	if answer.Code != status || p.Status != status || p.Type != "urn:thor:problem:"+string(code) || p.Title != http.StatusText(status) {
-		t.Errorf("got %d %+v, want %d %s", answer.Code, p, status, code)
-	}
-	if got := answer.Header().Get("Content-Type"); got != "application/problem+json" {
-		t.Errorf("content type %q", got)
-	}
-	for _, s := range says {
-		if !strings.Contains(answer.Body.String(), s) {
-			t.Errorf("%s does not say %q", answer.Body, s)
-		}
-	}
 }
 
 func TestFeatureAnswersAreTheStoredBytes(t *testing.T) {
@@ -311,130 +289,6 @@ func TestWhoMaySeeWhat(t *testing.T) {
 	})
 }
 
-func TestProblems(t *testing.T) {
-	t.Parallel()
-	w := setup(t, nil)
-	w.keep(t, bar(0))
-	tests := []struct {
-		name, method, path, body string
-		status                   int
-		code                     thor.Code
-		says                     string
-	}{
-		{"an unknown path", "GET", "/nothing/here", "", 404, thor.ENOTFOUND, "there is nothing at /nothing/here"},
-		{"an unknown path of the API", "GET", "/api/nothing/", "", 404, thor.ENOTFOUND, "/api/openapi.json"},
-		{"a method it does not take", "DELETE", "/api/positions", "", 405, thor.EMETHOD, "It takes GET, HEAD."},
-		{"no symbol", "GET", "/api/intraday/bars", "", 422, thor.EINVALID, "/api/symbols lists"},
-		{"a malformed symbol", "GET", "/api/intraday/bars?symbol=/ES", "", 422, thor.EINVALID, "not a stream id"},
-		{"an unknown symbol", "GET", "/api/intraday/bars?symbol=FUT.XX", "", 404, thor.ENOTFOUND, "nothing is known"},
-		{"no time", "GET", "/api/intraday/bars?symbol=FUT.ES&since=yesterday", "", 422, thor.EINVALID, "Write it like 2026-11-23T14:30:00Z"},
-		{"a negative limit", "GET", "/api/intraday/bars?symbol=FUT.ES&limit=-1", "", 422, thor.EINVALID, "query.limit"},
-		{"an unknown feature", "GET", "/api/features/nothing", "", 404, thor.ENOTFOUND, "account_balance"},
-		{"no JSON", "POST", "/api/features/positions/rollback", "{", 422, thor.EINVALID, "unexpected end of JSON"},
-		{"an unknown field", "POST", "/api/features/positions/rollback", `{"too":"off"}`, 422, thor.EINVALID, "body.too"},
-		{"an unknown stage", "POST", "/api/features/positions/rollback", `{"to":"Off"}`, 422, thor.EINVALID, "The stages are off, shadow"},
-		{"a fault of ours", "GET", "/panic", "", 500, thor.EINTERNAL, "log says why"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			answer := w.ask(tt.method, tt.path, tt.body)
-			status := tt.status
-			if answer.Code == http.StatusBadRequest && tt.code == thor.EINVALID {
-				status = http.StatusBadRequest // the library's word for a body that is no JSON
-			}
-			wantProblem(t, answer, status, tt.code, tt.says)
-			if strings.Contains(answer.Body.String(), "boom") {
-				t.Errorf("a detail of the fault came out: %s", answer.Body)
-			}
-		})
-	}
-}
-
-func TestStages(t *testing.T) {
-	t.Parallel()
-	w := setup(t, nil)
-	w.keep(t, balance("A-1"))
-	state := func() FeatureState {
-		var s FeatureState
-		answer := w.get("/api/features/account_balance")
-		if err := json.Unmarshal(answer.Body.Bytes(), &s); err != nil {
-			t.Fatalf("%s: %v", answer.Body, err)
-		}
-		if tag := answer.Header().Get("ETag"); tag != strconv.Quote(strconv.FormatUint(s.Rev, 10)) {
-			t.Errorf("tag %s of revision %d", tag, s.Rev)
-		}
-		return s
-	}
-	promote := func(rev, body string) *httptest.ResponseRecorder {
-		return w.ask("POST", "/api/features/account_balance/promote", body, "If-Match", rev)
-	}
-
-	if s := state(); s.Stage != thor.StageShadow || s.Rev != 1 || s.Next != "canary" || s.Gate != "no gate ran" || s.DataSource != thor.DataSourceREST {
-		t.Errorf("at first %+v", s)
-	}
-	wantProblem(t, promote("", `{}`), http.StatusPreconditionRequired, thor.EPRECONDITION, "If-Match")
-	wantProblem(t, promote(`"x"`, `{}`), http.StatusUnprocessableEntity, thor.EINVALID, "not a revision")
-	wantProblem(t, promote(`"9"`, `{}`), http.StatusPreconditionFailed, thor.ESTALE, "at revision 1", "thor moved it")
-	wantProblem(t, promote(`"1"`, `{"to":"live"}`), http.StatusConflict, thor.ECONFLICT, "the next stage is canary")
-	wantProblem(t, promote(`"1"`, `{"weight":7}`), http.StatusUnprocessableEntity, thor.EINVALID, "1, 5, 25 and 50")
-
-	answer := promote(`"1"`, `{"reason":"looks good","weight":25}`)
-	var step transitionBody
-	if err := json.Unmarshal(answer.Body.Bytes(), &step); err != nil || answer.Code != http.StatusOK {
-		t.Fatalf("%d %s: %v", answer.Code, answer.Body, err)
-	}
-	if !step.Changed || step.To != thor.StageCanary || step.Weight != 25 || step.Actor != "local operator" || step.Gate != cutover.NoGate {
-		t.Errorf("step %+v", step)
-	}
-	// In canary the answer's header is the client's own.
-	sources := map[string]int{}
-	for i := range 200 {
-		header := w.get("/api/account/balance", "Thor-Client", fmt.Sprintf("client-%d", i)).Header().Get("Cutover")
-		sources[header]++
-	}
-	if sources["stage=canary, data_source=ws, rev=2"] < 20 || sources["stage=canary, data_source=rest, rev=2"] < 100 || len(sources) != 2 {
-		t.Errorf("in canary at 25 %%: %v", sources)
-	}
-	if got := w.get("/api/account/balance").Header().Get("Cutover"); got != "stage=canary, data_source=rest, rev=2" {
-		t.Errorf("without a name: %s", got)
-	}
-	for rev := 2; rev <= 4; rev++ {
-		if answer := promote(fmt.Sprintf(`"%d"`, rev), ``); answer.Code != http.StatusOK {
-			t.Fatalf("from revision %d: %d %s", rev, answer.Code, answer.Body)
-		}
-	}
-
-	gone := w.get("/api/account/balance")
-	wantProblem(t, gone, http.StatusGone, thor.EGONE, "/ws/")
-	if gone.Header().Get("Cache-Control") != "no-store" || gone.Header().Get("Cutover") != "stage=complete, data_source=ws, rev=5" {
-		t.Errorf("410 with %v", gone.Header())
-	}
-	wantProblem(t, promote(`"5"`, `{}`), http.StatusConflict, thor.ECONFLICT, "no further stage")
-	if s := state(); s.Next != "" || s.DataSource != thor.DataSourceWS {
-		t.Errorf("at the end %+v", s)
-	}
-
-	back := w.ask("POST", "/api/features/account_balance/rollback", `{"reason":"second thoughts"}`)
-	if err := json.Unmarshal(back.Body.Bytes(), &step); err != nil || !step.Changed || step.To != thor.StageShadow || step.From != thor.StageComplete {
-		t.Errorf("back: %d %s, %v", back.Code, back.Body, err)
-	}
-	again := w.ask("POST", "/api/features/account_balance/rollback", "")
-	step = transitionBody{}
-	if err := json.Unmarshal(again.Body.Bytes(), &step); err != nil || step.Changed || step.Rev != 6 || again.Code != http.StatusOK ||
-		step.Reason != "second thoughts" || step.At.IsZero() || step.To != thor.StageShadow {
-		t.Errorf("again: %d %s, %v", again.Code, again.Body, err)
-	}
-	if answer := w.get("/api/account/balance"); answer.Code != http.StatusOK {
-		t.Errorf("REST after the rollback: %d", answer.Code)
-	}
-	var history struct{ History []thor.Transition }
-	if err := json.Unmarshal(w.get("/api/features/account_balance/history?limit=2").Body.Bytes(), &history); err != nil ||
-		len(history.History) != 2 || history.History[0].Reason != "second thoughts" {
-		t.Errorf("history %+v, %v", history, err)
-	}
-}
-
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	w := setup(t, nil)
@@ -452,24 +306,6 @@ func TestCORS(t *testing.T) {
 		t.Errorf("preflight: %v", preflight.Header())
 	}
 	wantProblem(t, w.get("/api/account/balance", "Origin", "https://evil.example"), http.StatusForbidden, thor.EFORBIDDEN, "--allow-origin")
-}
-
-func TestFaultsAreLoggedAndNotTold(t *testing.T) {
-	t.Parallel()
-	var log strings.Builder
-	w := setup(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-	w.Store = failing{}
-	wantProblem(t, w.get("/api/global-market"), http.StatusInternalServerError, thor.EINTERNAL, "log says why")
-	if !strings.Contains(log.String(), "the disk has a secret") || !strings.Contains(log.String(), "get-global-market") {
-		t.Errorf("log %s", log.String())
-	}
-}
-
-// failing is a store that does not work.
-type failing struct{ reader }
-
-func (failing) Latest(context.Context, thor.StreamID, thor.Window) (thor.Version, []thor.Event, error) {
-	return thor.Version{}, nil, errors.New("the disk has a secret")
 }
 
 func TestHealth(t *testing.T) {
@@ -515,36 +351,6 @@ func TestAgeIsThatOfTheNewestEvent(t *testing.T) {
 		if age, err := strconv.Atoi(answer.Header().Get("Age")); err != nil || age < 100 || age > 110 {
 			t.Errorf("%q: age %q", query, answer.Header().Get("Age"))
 		}
-	}
-}
-
-// TestProblemsAreDocumented holds the table of docs/protocol.md to the codes.
-func TestProblemsAreDocumented(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("../../docs/protocol.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, table, _ := strings.Cut(string(page), "| `type` is `urn:thor:problem:` and | status | |\n|---|---|---|\n")
-	documented := map[thor.Code]string{}
-	for line := range strings.Lines(table) {
-		cells := strings.Split(line, " | ")
-		if len(cells) < 3 {
-			break
-		}
-		documented[thor.Code(strings.Trim(cells[0], "| `"))] = cells[1]
-	}
-	for code, status := range statuses {
-		if code == thor.ETOOMANY { // nothing is limited yet
-			continue
-		}
-		if !strings.HasPrefix(documented[code], strconv.Itoa(status)) {
-			t.Errorf("docs/protocol.md says of %s: %q, want %d", code, documented[code], status)
-		}
-		delete(documented, code)
-	}
-	for code := range documented {
-		t.Errorf("docs/protocol.md has a code %q that does not exist", code)
 	}
 }
 
