@@ -21,6 +21,9 @@ type Store interface {
 	// Claim says where the data is to come from. The first claim is kept; Claim
 	// returns it, so a caller whose own is another must not write.
 	Claim(ctx context.Context, origin string) (kept string, err error)
+	// Secret returns 32 random bytes that belong to a name. They are made on first
+	// use and stay the same.
+	Secret(ctx context.Context, name string) ([]byte, error)
 	// Close ends the store; events that Append has returned are safe.
 	Close() error
 }

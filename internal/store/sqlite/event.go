@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -153,6 +155,20 @@ func (s *Store) Claim(ctx context.Context, origin string) (kept string, err erro
 		"INSERT INTO meta (name, value) VALUES ('origin', ?) ON CONFLICT DO UPDATE SET value = value RETURNING value",
 		origin).Scan(&kept)
 	return kept, explain(err, s.dir)
+}
+
+// Secret implements [store.Store].
+func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {
+	fresh := make([]byte, 32)
+	_, _ = rand.Read(fresh) // it does not fail
+	var kept string
+	err := s.write.QueryRowContext(ctx,
+		"INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value RETURNING value",
+		"secret:"+name, hex.EncodeToString(fresh)).Scan(&kept)
+	if err != nil {
+		return nil, explain(err, s.dir)
+	}
+	return hex.DecodeString(kept)
 }
 
 // Streams implements [store.Events].

@@ -44,6 +44,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Opener) {
 		{"a transition on an old revision is stale and leaves nothing behind", staleTransition},
 		{"stages and history survive a restart", stagesSurviveRestart},
 		{"the first claim is kept", claim},
+		{"a secret is made once, and each name has its own", secret},
 	}
 	for _, l := range laws {
 		t.Run(l.name, func(t *testing.T) {
@@ -341,6 +342,46 @@ func claim(t *testing.T, opener Opener) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func secret(t *testing.T, opener Opener) {
+	known := map[string]string{}
+	for range 2 {
+		s := opener(t)
+		var asked sync.WaitGroup
+		answers := make([][]byte, 8)
+		for i := range answers {
+			asked.Go(func() {
+				var err error
+				if answers[i], err = s.Secret(t.Context(), "cookie"); err != nil {
+					t.Errorf("secret: %v", err)
+				}
+			})
+		}
+		asked.Wait()
+		other, err := s.Secret(t.Context(), "other")
+		if err != nil {
+			t.Fatalf("secret: %v", err)
+		}
+		for i, answer := range append(answers, other) {
+			name := "cookie"
+			if i == len(answers) {
+				name = "other"
+			}
+			if known[name] == "" {
+				known[name] = string(answer)
+			}
+			if len(answer) != 32 || string(answer) != known[name] {
+				t.Errorf("%s: %d bytes, not 32 that stay the same", name, len(answer))
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if known["cookie"] == known["other"] {
+		t.Error("two names have the same secret")
 	}
 }
 
