@@ -79,6 +79,7 @@ smoke:
 	$(FUZZ) -fuzz '^FuzzDecimal$$' .
 	$(FUZZ) -fuzz '^FuzzDecoder$$' ./internal/hub
 	$(FUZZ) -fuzz '^FuzzCommand$$' ./internal/hub
+	$(FUZZ) -fuzz '^FuzzToken$$' ./internal/auth
 	$(FUZZ) -fuzz '^FuzzParse$$' ./internal/calendar
 	go test -run '^$$' -bench . -benchtime 10x ./...
 

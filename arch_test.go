@@ -19,7 +19,7 @@ var architecture = map[string][]string{
 	"thor": {"github.com/shopspring/decimal"},
 
 	// What speaks the vocabulary alone.
-	"internal/auth":      {"thor", "github.com/golang-jwt/jwt/v5"},
+	"internal/auth":      {"thor", "github.com/golang-jwt/jwt/v5", "golang.org/x/time"},
 	"internal/calendar":  {"thor"},
 	"internal/channel":   {"thor"},
 	"internal/cutover":   {"thor", "github.com/twmb/murmur3"},

@@ -1,59 +1,230 @@
 package auth
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"thor"
 )
 
-// MinKey is the length a key must have at least, in bytes.
-const MinKey = 32
+// Bounds of a token.
+const (
+	maxToken   = 16 << 10 // bytes
+	maxSubject = 128      // bytes of who it is for
+)
 
-// claims are what a token says.
-type claims struct {
-	jwt.RegisteredClaims
-	Accounts []string `json:"accounts,omitempty"`
-	Roles    []Role   `json:"roles,omitempty"`
+// Claims are the names under which tokens say who somebody is. "" is our own
+// name.
+type Claims struct {
+	Subject  string // sub
+	Accounts string // accounts
+	Roles    string // roles
 }
 
-// Token returns who a token is for. The error is EUNAUTHORIZED.
-func (d *Door) Token(token string) (Principal, error) {
-	var c claims
-	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return d.Key, nil },
-		jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired())
+func (c Claims) complete() Claims {
+	return Claims{
+		Subject:  cmp.Or(c.Subject, "sub"),
+		Accounts: cmp.Or(c.Accounts, "accounts"),
+		Roles:    cmp.Or(c.Roles, "roles"),
+	}
+}
+
+// CheckClaim refuses what is no name for a claim of ours, or means something
+// else in every token.
+func CheckClaim(name string) error {
 	switch {
-	case !d.TakesTokens():
+	case name == "" || strings.TrimSpace(name) != name:
+		return thor.Errorf(thor.EINVALID, "%q is not the name of a claim", name)
+	case slices.Contains([]string{"exp", "nbf", "iat", "iss", "aud", "jti"}, name):
+		return thor.Errorf(thor.EINVALID, "%q means something else in every token", name)
+	}
+	return nil
+}
+
+// errGuess marks a token or ticket that this server, or whoever makes its
+// tokens, never gave away. One that was given and has expired is not marked.
+var errGuess = errors.New("it was not given by this server")
+
+func guess(format string, args ...any) *thor.Error {
+	err := thor.Errorf(thor.EUNAUTHORIZED, format, args...)
+	err.Err = errGuess
+	return err
+}
+
+// count counts a wrong token or ticket against the address it came from. When
+// there are too many the error becomes ETOOMANY; a right one is let in all the
+// same, for the address may be many people's. One that has expired or is missing
+// does not count: whoever polls with it must hear that it needs a new one.
+func (d *Door) count(address netip.Addr, err error) error {
+	if !errors.Is(err, errGuess) {
+		return err
+	}
+	if wait, ok := d.Failures.Take(Neighbourhood(address)); !ok {
+		return TooMany(wait, "too many wrong tokens have come from your address")
+	}
+	return err
+}
+
+// TokenFrom is Token, and counts a wrong one against the address.
+func (d *Door) TokenFrom(address netip.Addr, token string) (Principal, error) {
+	p, err := d.Token(token)
+	return p, d.count(address, err)
+}
+
+// verifier is a key and the one algorithm it is for. What a token says of its
+// algorithm chooses nothing: it must be the key's.
+type verifier struct {
+	method jwt.SigningMethod
+	key    any
+}
+
+func (d *Door) verifiers() []verifier {
+	var list []verifier
+	if len(d.Key) > 0 {
+		list = append(list, verifier{jwt.SigningMethodHS256, d.Key})
+	}
+	if len(d.PublicKey) > 0 {
+		list = append(list, verifier{jwt.SigningMethodEdDSA, d.PublicKey})
+	}
+	return list
+}
+
+// Token returns who a token is for. The error is EUNAUTHORIZED and never has
+// any of the token in it.
+func (d *Door) Token(token string) (Principal, error) {
+	if !d.TakesTokens() {
 		return Principal{}, thor.Errorf(thor.EUNAUTHORIZED, "no key is configured, so no token can be checked").
 			WithHint("Set one with --auth-key or THOR_AUTH_KEY.")
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return Principal{}, thor.Errorf(thor.EUNAUTHORIZED, "the token has expired").WithHint("Get a new one.")
-	case err != nil:
-		return Principal{}, thor.Errorf(thor.EUNAUTHORIZED, "the token is not valid: %w", err)
-	case c.Subject == "":
-		return Principal{}, thor.Errorf(thor.EUNAUTHORIZED, "the token does not say who it is for: it has no sub")
 	}
-	for _, role := range c.Roles {
-		if !slices.Contains(Roles(), role) {
-			return Principal{}, thor.Errorf(thor.EUNAUTHORIZED, "the token has the role %q, which does not exist", role).
-				WithHint("The roles are viewer, operator and publisher.")
+	if len(token) > maxToken {
+		return Principal{}, guess("the token is not valid: it is longer than %d bytes", maxToken)
+	}
+	var err error
+	for _, v := range d.verifiers() {
+		said := jwt.MapClaims{}
+		_, err = jwt.ParseWithClaims(token, said, func(*jwt.Token) (any, error) { return v.key, nil },
+			jwt.WithValidMethods([]string{v.method.Alg()}), jwt.WithExpirationRequired(), jwt.WithJSONNumber())
+		if err == nil {
+			return d.principal(said)
+		}
+		if !errors.Is(err, jwt.ErrTokenSignatureInvalid) && !errors.Is(err, jwt.ErrTokenUnverifiable) {
+			break // it is signed with this key, or no token at all
 		}
 	}
-	return Principal{Subject: c.Subject, Accounts: c.Accounts, Roles: c.Roles, Expires: c.ExpiresAt.Time}, nil
+	return Principal{}, refusal(err)
+}
+
+// refusal says why the library does not take a token, in our words.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		return guess("the token is not valid: it is not a JWT")
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
+		return guess("the token is not valid: it is not signed with the key of this server")
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return thor.Errorf(thor.EUNAUTHORIZED, "the token is not valid: it does not say when it expires (exp)")
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return thor.Errorf(thor.EUNAUTHORIZED, "the token has expired").WithHint("Get a new one.")
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return thor.Errorf(thor.EUNAUTHORIZED, "the token is not valid yet (nbf)").WithHint("Do the clocks agree?")
+	}
+	return thor.Errorf(thor.EUNAUTHORIZED, "the token is not valid: exp, nbf or iat is not a time")
+}
+
+// principal reads the claims of a token that is valid. Roles we do not know are
+// a backend's own and do not count; a token without one of ours is a viewer's.
+func (d *Door) principal(said jwt.MapClaims) (Principal, error) {
+	names := d.Claims.complete()
+	subject, ok := word(said[names.Subject])
+	if !ok || len(subject) > maxSubject || strings.ContainsFunc(subject, unicode.IsControl) {
+		return Principal{}, thor.Errorf(thor.EUNAUTHORIZED,
+			"the token does not say who it is for: %s must be a string or a whole number, of at most %d characters", names.Subject, maxSubject)
+	}
+	accounts, ok := words(said[names.Accounts])
+	if !ok {
+		return Principal{}, notWords(names.Accounts)
+	}
+	roles, ok := words(said[names.Roles])
+	if !ok {
+		return Principal{}, notWords(names.Roles)
+	}
+	expires, err := said.GetExpirationTime()
+	if err != nil || expires == nil { // the parser has looked at it
+		return Principal{}, thor.Errorf(thor.EUNAUTHORIZED, "the token is not valid: exp is not a time")
+	}
+	p := Principal{Subject: subject, Expires: expires.Time}
+	for _, account := range accounts {
+		if thor.ValidID(account) {
+			p.Accounts = append(p.Accounts, account)
+		}
+	}
+	for _, role := range roles {
+		if slices.Contains(Roles(), Role(role)) && !slices.Contains(p.Roles, Role(role)) {
+			p.Roles = append(p.Roles, Role(role))
+		}
+	}
+	if len(p.Roles) == 0 {
+		p.Roles = []Role{Viewer}
+	}
+	return p, nil
+}
+
+func notWords(name string) error {
+	return thor.Errorf(thor.EUNAUTHORIZED, "the token is not valid: %s must be a string or a list of strings", name)
+}
+
+// word reads a claim that is a string or a whole number.
+func word(claim any) (string, bool) {
+	switch v := claim.(type) {
+	case string:
+		return v, v != ""
+	case json.Number:
+		_, err := v.Int64()
+		return v.String(), err == nil
+	}
+	return "", false
+}
+
+// words reads a claim that is a word, a list of them, or not there.
+func words(claim any) ([]string, bool) {
+	list, ok := claim.([]any)
+	switch {
+	case claim == nil:
+		return nil, true
+	case !ok:
+		list = []any{claim}
+	}
+	var read []string
+	for _, item := range list {
+		w, ok := word(item)
+		if !ok {
+			return nil, false
+		}
+		read = append(read, w)
+	}
+	return read, true
 }
 
 // NewToken makes a token for a principal, valid for ttl.
 func (d *Door) NewToken(p Principal, now time.Time, ttl time.Duration) (string, error) {
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Subject:   p.Subject,
-			IssuedAt:  jwt.NewNumericDate(now),
-			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
-		},
-		Accounts: p.Accounts,
-		Roles:    p.Roles,
-	}).SignedString(d.Key)
+	names := d.Claims.complete()
+	said := jwt.MapClaims{names.Subject: p.Subject, "iat": now.Unix(), "exp": now.Add(ttl).Unix()}
+	if len(p.Accounts) > 0 {
+		said[names.Accounts] = p.Accounts
+	}
+	if len(p.Roles) > 0 {
+		said[names.Roles] = p.Roles
+	}
+	if len(d.PrivateKey) > 0 {
+		return jwt.NewWithClaims(jwt.SigningMethodEdDSA, said).SignedString(d.PrivateKey)
+	}
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, said).SignedString(d.Key)
 }
