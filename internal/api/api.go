@@ -52,6 +52,10 @@ type Config struct {
 	Oldest func(id thor.StreamID, newest string) string
 	// Checks are what readiness looks at.
 	Checks []Check
+	// Requests bounds how often a caller asks; nil is no bound.
+	Requests *auth.Rates
+	// Refused counts the requests that were refused, by reason; nil is nobody.
+	Refused func(reason string)
 	// Served sees every answer of a feature; nil is nobody.
 	Served func(feature, consumer string)
 	// Mount are further handlers by pattern of [http.ServeMux]: the WebSocket,
@@ -79,6 +83,7 @@ func New(c Config) *API {
 	}
 	a.registerStages()
 	a.registerOwned()
+	a.registerTickets()
 	a.registerStatus()
 	a.registerHealth()
 	for pattern, handler := range c.Mount {
@@ -102,13 +107,18 @@ func describe(version string) huma.Config {
 				Version:     version,
 				Description: "Trading data over REST. The same data, byte for byte, is pushed over the WebSocket at /ws/.",
 			},
-			Components: &huma.Components{Schemas: registry},
+			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
+				bearerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "Where the server has a key."},
+			}},
 		},
 		OpenAPIPath:   "/api/openapi",
 		Formats:       map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},
 		DefaultFormat: "application/json",
 	}
 }
+
+// bearerScheme is the name of how tokens are sent.
+const bearerScheme = "token"
 
 var jsonFormat = huma.Format{
 	Marshal: func(w io.Writer, v any) error {

@@ -279,8 +279,7 @@ func (a *API) cutoverHeader(ctx context.Context, f thor.Feature, client string) 
 	if err != nil {
 		return ""
 	}
-	client = cmp.Or(client, principalOf(ctx).Identity())
-	return fmt.Sprintf("stage=%s, data_source=%s, rev=%d", stage.Stage, a.Stages.DataSource(f.Name, client), stage.Rev)
+	return fmt.Sprintf("stage=%s, data_source=%s, rev=%d", stage.Stage, a.Stages.DataSource(f.Name, identityOf(ctx, client)), stage.Rev)
 }
 
 // consumer sorts those who call REST into those that use our client and the

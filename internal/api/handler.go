@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -28,13 +29,12 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if guarded(r.URL.Path) {
-		p, err := a.Door.Authenticate(r)
-		if err != nil {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			writeProblem(w, err)
+		p, ok := a.enter(w, r)
+		if !ok {
 			return
 		}
-		r = r.WithContext(context.WithValue(r.Context(), principalKey{}, p)) //nolint:contextcheck // it is the request's own
+		c := caller{principal: p, browser: a.Door.Browser(r)}
+		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c)) //nolint:contextcheck // it is the request's own
 	}
 	a.mux.ServeHTTP(w, r)
 }
@@ -112,7 +112,7 @@ func (r *refusal) WriteHeader(status int)      { r.status = status }
 func (r *refusal) Write(b []byte) (int, error) { return len(b), nil }
 
 // exposed are the headers a page of another origin may read.
-const exposed = "ETag, Age, Cutover, Deprecation, Link, Sunset"
+const exposed = "ETag, Age, Cutover, Deprecation, Link, Retry-After, Sunset"
 
 // cors lets pages of allowed origins ask. It is false when the request has been
 // answered.
@@ -123,6 +123,7 @@ func (a *API) cors(w http.ResponseWriter, r *http.Request) bool {
 	}
 	w.Header().Add("Vary", "Origin")
 	if !a.Door.AllowsOrigin(r) {
+		a.refused(RefusedOrigin)
 		writeProblem(w, thor.Errorf(thor.EFORBIDDEN, "pages of %.200s may not ask this server", origin).
 			WithHint("Allow them with --allow-origin."))
 		return false
@@ -139,15 +140,30 @@ func (a *API) cors(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-type principalKey struct{}
+type callerKey struct{}
+
+// caller is who sent a request behind /api.
+type caller struct {
+	principal auth.Principal
+	browser   string // the name its cookie gives it, or ""
+}
+
+func callerOf(ctx context.Context) caller {
+	c, ok := ctx.Value(callerKey{}).(caller)
+	if !ok {
+		panic(fmt.Sprintf("api: no caller in %v", ctx)) // ServeHTTP puts one there
+	}
+	return c
+}
 
 // principalOf is who sent a request behind /api.
-func principalOf(ctx context.Context) auth.Principal {
-	p, ok := ctx.Value(principalKey{}).(auth.Principal)
-	if !ok {
-		panic(fmt.Sprintf("api: no principal in %v", ctx)) // ServeHTTP puts one there
-	}
-	return p
+func principalOf(ctx context.Context) auth.Principal { return callerOf(ctx).principal }
+
+// identityOf is who the caller is for canary: the name it gives itself, that of
+// its cookie, the token's sub, or "".
+func identityOf(ctx context.Context, client string) string {
+	c := callerOf(ctx)
+	return cmp.Or(client, c.browser, c.principal.Identity())
 }
 
 // requireOperator lets only those pass who may move stages.

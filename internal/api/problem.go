@@ -125,6 +125,10 @@ func sendProblem(w http.ResponseWriter, p *Problem) {
 // register adds an operation. What a handler returns as an error becomes a
 // problem; what is a fault of the server is logged, for the client is not told.
 func register[I, O any](a *API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	if guarded(op.Path) {
+		op.Errors = append(slices.Clone(op.Errors), http.StatusTooManyRequests)
+		op.Security = []map[string][]string{{}, {bearerScheme: {}}} // none is the local operator's
+	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err == nil {

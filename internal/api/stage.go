@@ -142,15 +142,12 @@ func (a *API) state(ctx context.Context, feature, client string) (FeatureState, 
 	if err != nil {
 		return FeatureState{}, err
 	}
-	if client == "" {
-		client = principalOf(ctx).Identity()
-	}
 	f, err := thor.FeatureNamed(feature)
 	if err != nil {
 		return FeatureState{}, err
 	}
 	s := FeatureState{
-		FeatureStage: stage, DataSource: a.Stages.DataSource(feature, client), Gate: cutover.NoGate, About: describeFeature(f),
+		FeatureStage: stage, DataSource: a.Stages.DataSource(feature, identityOf(ctx, client)), Gate: cutover.NoGate, About: describeFeature(f),
 	}
 	if stage.Stage < thor.StageComplete {
 		s.Next = (stage.Stage + 1).String()

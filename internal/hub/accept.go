@@ -1,16 +1,18 @@
 package hub
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/gobwas/ws"
 
+	"thor"
 	"thor/internal/auth"
 )
 
@@ -22,38 +24,64 @@ const subprotocol = "thor.v1"
 // code.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.drained.Load() {
-		w.Header().Set("Retry-After", strconv.Itoa(int(jitter.Seconds())))
-		http.Error(w, "the server is restarting", http.StatusServiceUnavailable)
+		turnAway(w, http.StatusServiceUnavailable, "the server is restarting", int(jitter.Seconds()))
 		return
 	}
-	principal, refusal := h.admit(r)
+	g := guest{client: r.Header.Get("Thor-Client"), browser: h.Door.Browser(r), address: h.Door.Address(r)}
+	g.principal, g.refusal = h.admit(r)
+	if g.refusal != nil {
+		h.refused(refusalOf(g.refusal.code))
+	}
+	from := ""
+	if g.principal == nil || !g.principal.Local {
+		from = auth.Neighbourhood(g.address)
+	}
+	held, full, status := h.enter(from)
+	if status != 0 {
+		turnAway(w, status, "too many connections", retryFull())
+		return
+	}
+	g.place, g.refusal = held, cmp.Or(g.refusal, full)
+	if !h.upgrade(w, r, g) {
+		held.leave()
+	}
+}
+
+// upgrade makes a WebSocket of the request and gives it to the hub, unless
+// either is no longer there.
+func (h *Hub) upgrade(w http.ResponseWriter, r *http.Request, g guest) bool {
 	upgrader := ws.HTTPUpgrader{
 		Timeout: helloWait,
 		// A browser drops the connection, close code and all, when none of its
 		// subprotocols is taken.
-		Protocol: func(name string) bool { return name == subprotocol || refusal != nil },
+		Protocol: func(name string) bool { return name == subprotocol || g.refusal != nil },
 	}
 	conn, rw, _, err := upgrader.Upgrade(r, w)
 	if err != nil {
 		h.Logger.Debug("upgrade refused", slog.String("remote", r.RemoteAddr), slog.Any("error", err))
-		return
+		return false
 	}
 	// What the client sent right behind its request is in the server's reader.
 	leftover := make([]byte, rw.Reader.Buffered())
 	_, _ = rw.Read(leftover) // it is buffered, so it does not fail
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		conn.Close() //nolint:errcheck,gosec // it is of no use
-		return
+		return false
 	}
-	if !h.serve(conn, leftover, guest{principal: principal, client: r.Header.Get("Thor-Client"), refusal: refusal}) {
+	if !h.serve(conn, leftover, g) {
 		conn.Close() //nolint:errcheck,gosec // the hub has ended
+		return false
 	}
+	return true
 }
 
 // guest is who a new connection is from.
 type guest struct {
 	principal *auth.Principal // nil until a token says so
 	client    string          // the name the client gives itself, or ""
+	browser   string          // the name its cookie gives it, or ""
+	address   netip.Addr      // whom it comes from
+	place     *place          // among the connections
 	refusal   *closeError     // why it is to be closed at once, or nil
 }
 
@@ -75,16 +103,29 @@ func (h *Hub) admit(r *http.Request) (*auth.Principal, *closeError) {
 	if len(r.Header.Get("Thor-Client")) > maxClient {
 		return nil, &closeError{closeBadRequest, fmt.Sprintf("Thor-Client may be %d characters long", maxClient)}
 	}
-	p, err := h.Door.Authenticate(r)
+	p, err := h.Door.AuthenticateUpgrade(r)
 	switch {
 	case err == nil:
 		return &p, nil
+	case thor.ErrorCode(err) == thor.EINVALID, auth.Offers(r) && h.Door.TakesTokens(), r.URL.Query().Has("ticket"):
+		return nil, refuse(err)
 	case !h.Door.TakesTokens(): // REST says why in whole sentences; a close has room for one
 		return nil, &closeError{closeUnauthorized, "only this machine's own operator is served without a key: set --auth-key or THOR_AUTH_KEY"}
-	case r.Header.Get("Authorization") != "":
-		return nil, &closeError{closeUnauthorized, err.Error()}
 	}
 	return nil, nil
+}
+
+// refuse says with which code a connection is closed whose token or ticket was
+// refused.
+func refuse(err error) *closeError {
+	switch thor.ErrorCode(err) {
+	case thor.ETOOMANY:
+		return &closeError{closeTooMany, retry(auth.RetryAfter(err), "too many wrong tokens have come from this address")}
+	case thor.EINVALID:
+		return &closeError{closeBadRequest, err.Error()}
+	default:
+		return &closeError{closeUnauthorized, err.Error()}
+	}
 }
 
 // speaksOurVersion looks at what version the client asks for: by query, by

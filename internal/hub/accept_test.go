@@ -135,7 +135,7 @@ func TestCloseCodesAreDocumented(t *testing.T) {
 		}
 	}
 	for _, code := range []ws.StatusCode{
-		closeBadRequest, closeUnauthorized, closeForbidden, closeUnsupportedVersion, closeTimeout, closeTooMany, closeStalled, closeRestarting,
+		closeBadRequest, closeUnauthorized, closeForbidden, closeUnsupportedVersion, closeTimeout, closeReplaced, closeTooMany, closeStalled, closeRestarting, closeOverloaded,
 		ws.StatusProtocolError, ws.StatusUnsupportedData, ws.StatusInvalidFramePayloadData, ws.StatusMessageTooBig,
 	} {
 		if !documented[strconv.Itoa(int(code))] {

@@ -16,10 +16,12 @@ const (
 	closeForbidden          ws.StatusCode = 4403
 	closeUnsupportedVersion ws.StatusCode = 4406
 	closeTimeout            ws.StatusCode = 4408
+	closeReplaced           ws.StatusCode = 4409
 	closeTooMany            ws.StatusCode = 4429
 	closeStalled            ws.StatusCode = 4508
 
 	closeRestarting ws.StatusCode = 1012
+	closeOverloaded ws.StatusCode = 1013
 )
 
 // closeError is a reason to close a connection.
@@ -33,14 +35,18 @@ const maxReason = 123
 
 // closeFrame encodes a close; the reason is cut at a rune.
 func closeFrame(code ws.StatusCode, reason string) []byte {
-	if len(reason) > maxReason {
-		cut := maxReason
-		for cut > 0 && !utf8.RuneStart(reason[cut]) {
-			cut--
-		}
-		reason = reason[:cut]
+	return stream.AppendControl(nil, ws.OpClose, ws.NewCloseFrameBody(code, cut(reason, maxReason)))
+}
+
+// cut is at most so many bytes of s, and no part of a rune.
+func cut(s string, length int) string {
+	if len(s) <= length {
+		return s
 	}
-	return stream.AppendControl(nil, ws.OpClose, ws.NewCloseFrameBody(code, reason))
+	for length > 0 && !utf8.RuneStart(s[length]) {
+		length--
+	}
+	return s[:length]
 }
 
 // close begins the end of the connection: a close frame goes out behind what
@@ -85,4 +91,5 @@ func (c *conn) drop() {
 	c.t.Close() //nolint:errcheck,gosec // it may be gone already
 	delete(c.shard.conns, c)
 	c.hub.conns.Add(-1)
+	c.part()
 }

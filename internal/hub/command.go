@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -185,11 +186,13 @@ func (c *conn) pong(message []byte) error {
 // auth makes the bearer of a token the principal, and looks at every attachment
 // again.
 func (c *conn) auth(cmd command) error {
-	p, err := c.hub.Door.Token(cmd.Token)
+	p, err := c.hub.Door.TokenFrom(c.address, cmd.Token)
 	if err != nil {
 		if !c.greeted() {
 			c.send(errorFrame(cmd.ID, err))
-			c.close(closeUnauthorized, "the token was refused")
+			refusal := refuse(err)
+			c.hub.refused(refusalOf(refusal.code))
+			c.close(refusal.code, refusal.reason)
 			return nil
 		}
 		return err
@@ -202,6 +205,8 @@ func (c *conn) auth(cmd command) error {
 		c.hello()
 		return nil
 	}
+	c.belong()
+	c.assign() // the sub may be another, and with it who the client is
 	for _, s := range slices.Clone(c.order) {
 		if _, err := c.hub.Logs.Attach(p, s.id); err != nil {
 			c.detach(s.id)
@@ -225,18 +230,13 @@ func (c *conn) identify(client string) {
 
 // identity is who the client is for canary.
 func (c *conn) identity() string {
-	if c.client != "" {
-		return c.client
-	}
-	if id := c.principal.Identity(); id != "" {
-		return id
-	}
-	return c.id
+	return cmp.Or(c.client, c.browser, c.principal.Identity(), c.id)
 }
 
 // hello tells the client who it is and what there is. Without a subscribe the
 // default begins a second later.
 func (c *conn) hello() {
+	c.belong()
 	now := time.Now()
 	c.followAt = now.Add(followAfter)
 	features := c.hub.Features(c.identity())

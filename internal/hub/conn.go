@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -14,7 +16,7 @@ import (
 )
 
 // conn is one connection. Everything in it belongs to its shard's goroutine,
-// but for id, hub and shard, which never change.
+// but for id, hub and shard, which never change, and replaced.
 type conn struct {
 	hub       *Hub
 	shard     *shard
@@ -22,7 +24,13 @@ type conn struct {
 	t         transport
 	principal *auth.Principal // nil until it is known
 	client    string          // the name the client gave itself
+	browser   string          // the name its cookie gives it
+	address   netip.Addr
 	refusal   *closeError
+
+	place    *place
+	user     string      // whom it counts for; "" is nobody
+	replaced atomic.Bool // by a newer one of its user
 
 	decoder  decoder
 	bad      int // messages in a row that could not be used
@@ -131,8 +139,12 @@ func (c *conn) check(now time.Time) {
 			c.drop()
 		}
 		return
+	case c.replaced.Load():
+		c.close(closeReplaced, "replaced: too many connections of this user")
+		return
 	case c.principal == nil:
 		if now.After(c.deadline) {
+			c.hub.refused(RefusedToken)
 			c.close(closeUnauthorized, "no token within 5 seconds")
 		}
 		return

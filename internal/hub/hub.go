@@ -56,6 +56,10 @@ type Config struct {
 	// Cadence is how often a stream speaks when nothing changes.
 	Cadence func(id thor.StreamID) time.Duration
 	Source  Source
+	Limits  Limits
+	// Refused counts the connections that were refused, by reason; nil is nobody.
+	// It must not block.
+	Refused func(reason string)
 
 	Shards    int           // 0 is one for each processor
 	Window    time.Duration // least time between two sweeps; 0 is 10 ms, negative is none
@@ -74,6 +78,7 @@ type Hub struct {
 	ended      bool
 	background sync.WaitGroup // transports, and reads from the store
 
+	census    census
 	conns     atomic.Int64
 	accepted  atomic.Uint64
 	skipped   atomic.Uint64 // entries conflated away
@@ -213,6 +218,9 @@ func (h *Hub) connect(g guest, transport func(post func(event)) starter) bool {
 		id:        "c" + strconv.FormatUint(h.accepted.Add(1), 10),
 		principal: g.principal,
 		client:    g.client,
+		browser:   g.browser,
+		address:   g.address,
+		place:     g.place,
 		refusal:   g.refusal,
 		subs:      map[thor.StreamID]*sub{},
 	}

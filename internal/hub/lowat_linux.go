@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"crypto/tls"
 	"net"
 
 	"golang.org/x/sys/unix"
@@ -11,6 +12,9 @@ import (
 const unsentLimit = 16 << 10
 
 func limitUnsent(conn net.Conn) {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		conn = encrypted.NetConn()
+	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -31,6 +32,9 @@ const (
 	readBuffer = 2 << 10
 	stallAfter = 10 * time.Second // without a byte of progress a write has stalled
 	lingerTime = time.Second
+	// A write over TLS that runs out of time cannot go on, whatever part of it
+	// went out; so it has as long for each piece as a stall may last.
+	tlsPiece = 4 << 10
 )
 
 var errStalled = errors.New("no progress")
@@ -42,6 +46,7 @@ var sendBuffers = sync.Pool{New: func() any { return new([sendBuffer]byte) }}
 // and one that writes.
 type netTransport struct {
 	conn     net.Conn
+	piece    int         // bytes of one write at most
 	leftover []byte      // read from conn before
 	post     func(event) // to the shard
 
@@ -57,7 +62,11 @@ type netTransport struct {
 var _ starter = (*netTransport)(nil)
 
 func newNetTransport(conn net.Conn, leftover []byte, post func(event)) *netTransport {
-	return &netTransport{conn: conn, leftover: leftover, post: post, wake: make(chan struct{}, 1)}
+	piece := sendBuffer
+	if _, encrypted := conn.(*tls.Conn); encrypted {
+		piece = tlsPiece
+	}
+	return &netTransport{conn: conn, piece: piece, leftover: leftover, post: post, wake: make(chan struct{}, 1)}
 }
 
 // start runs the two goroutines. They end after Close, or when the peer is gone.
@@ -163,7 +172,7 @@ func (t *netTransport) writeAll(b []byte) error {
 		if err != nil {
 			return err
 		}
-		n, err := t.conn.Write(b)
+		n, err := t.conn.Write(b[:min(len(b), t.piece)])
 		b = b[n:]
 		switch {
 		case err == nil:

@@ -1,0 +1,243 @@
+package hub
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"thor/internal/auth"
+)
+
+// Limits bound the connections; 0 and nil are no bound. The local operator has
+// none.
+type Limits struct {
+	Node    int // all connections
+	Address int // those of an address, as auth.Neighbourhood names it
+	User    int // those of a token's sub; the oldest makes room
+	// Rate bounds how fast an address may connect.
+	Rate *auth.Rates
+}
+
+// Why a connection was refused, for the count.
+const (
+	RefusedNode     = "node"     // the server has all it takes
+	RefusedAddress  = "address"  // the address has
+	RefusedRate     = "rate"     // the address connects too fast
+	RefusedUser     = "user"     // the oldest of a user made room
+	RefusedFailures = "failures" // too many wrong tokens came from the address
+	RefusedToken    = "token"    // no token, a wrong or an expired one
+	RefusedOrigin   = "origin"   // the page is of another site
+	RefusedRequest  = "request"  // a version or a header we do not take
+)
+
+// Refusals lists every reason.
+func Refusals() []string {
+	return []string{
+		RefusedNode, RefusedAddress, RefusedRate, RefusedUser, RefusedFailures, RefusedToken, RefusedOrigin, RefusedRequest,
+	}
+}
+
+// refusalOf says which reason a close code that admit gives stands for.
+func refusalOf(code ws.StatusCode) string {
+	switch code {
+	case closeTooMany:
+		return RefusedFailures
+	case closeUnauthorized:
+		return RefusedToken
+	case closeForbidden:
+		return RefusedOrigin
+	default:
+		return RefusedRequest
+	}
+}
+
+func (h *Hub) refused(reason string) {
+	if h.Refused != nil {
+		h.Refused(reason)
+	}
+}
+
+// fullWait is how long who finds no place is told to wait, at least; up to as
+// much again is added, so that they do not all come back at once.
+const fullWait = 10 * time.Second
+
+// retry ends a reason with what a client should wait, in whole seconds. The
+// words before it may be cut, it may not.
+func retry(seconds int, format string, args ...any) string {
+	tail := fmt.Sprintf("; retry_after=%d", seconds)
+	return cut(fmt.Sprintf(format, args...), maxReason-len(tail)) + tail
+}
+
+func retryFull() int {
+	return int((fullWait + rand.N(fullWait)).Seconds()) //nolint:gosec // not a secret
+}
+
+// census counts the connections there are.
+type census struct {
+	mu        sync.Mutex // guards what follows
+	all       int
+	addresses map[string]int
+	users     map[string][]*conn // oldest first
+}
+
+// place is one of a new connection, also of one that is about to be closed with
+// a reason. It is given back once.
+type place struct {
+	census  *census
+	address string // "" is the local operator's
+	once    sync.Once
+}
+
+// enter takes a place for a connection from an address. A refusal says that
+// there is none, and the connection is to be closed with it; until it is gone it
+// has a place all the same. When even those who are told why are too many, there
+// is no place, and the request is answered with the status.
+func (h *Hub) enter(address string) (p *place, refusal *closeError, status int) {
+	p = &place{census: &h.census, address: address}
+	if address == "" {
+		h.census.add("")
+		return p, nil, 0
+	}
+	wait, calm := h.Limits.Rate.Take(address)
+	reason, told := h.census.admit(address, h.Limits)
+	switch {
+	case reason == RefusedNode:
+		status = http.StatusServiceUnavailable
+		refusal = &closeError{closeOverloaded, retry(retryFull(), "overloaded: this server has all the %d connections it takes", h.Limits.Node)}
+	case reason == RefusedAddress:
+		status = http.StatusTooManyRequests
+		refusal = &closeError{closeTooMany, retry(retryFull(), "too many connections of this address: %d are taken", h.Limits.Address)}
+	case !calm:
+		reason = RefusedRate
+		refusal = &closeError{closeTooMany, retry(auth.Seconds(wait), "this address connects too fast")}
+	default:
+		return p, nil, 0
+	}
+	h.refused(reason)
+	if !told {
+		return nil, nil, status
+	}
+	return p, refusal, 0
+}
+
+// admit counts a connection, unless those there are, the refused that are not
+// gone yet among them, are twice what is taken. It says which bound is reached.
+func (c *census) admit(address string, limits Limits) (reason string, counted bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	mine := c.addresses[address]
+	switch {
+	case limits.Node > 0 && c.all >= limits.Node:
+		reason = RefusedNode
+	case limits.Address > 0 && mine >= limits.Address:
+		reason = RefusedAddress
+	}
+	if limits.Node > 0 && c.all >= 2*limits.Node || limits.Address > 0 && mine >= 2*limits.Address {
+		return reason, false
+	}
+	c.count(address)
+	return reason, true
+}
+
+// add counts a connection whatever there is.
+func (c *census) add(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count(address)
+}
+
+// count counts a connection. The caller has the lock.
+func (c *census) count(address string) {
+	c.all++
+	if address == "" {
+		return
+	}
+	if c.addresses == nil {
+		c.addresses = map[string]int{}
+	}
+	c.addresses[address]++
+}
+
+// leave gives the place back.
+func (p *place) leave() {
+	if p == nil { // a test's
+		return
+	}
+	p.once.Do(func() {
+		c := p.census
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.all--
+		if p.address == "" {
+			return
+		}
+		if c.addresses[p.address]--; c.addresses[p.address] <= 0 {
+			delete(c.addresses, p.address)
+		}
+	})
+}
+
+// turnAway answers without an upgrade.
+func turnAway(w http.ResponseWriter, status int, why string, seconds int) {
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	http.Error(w, why, status)
+}
+
+// belong counts a connection among those of its user, who may have changed with
+// a token. The oldest makes room: its shard sees that within [checkEvery].
+func (c *conn) belong() {
+	user := c.principal.Identity()
+	if user == c.user {
+		return
+	}
+	if c.hub.census.move(c, user, c.hub.Limits.User) {
+		c.hub.refused(RefusedUser)
+	}
+}
+
+// move counts a connection for a user and no longer for the one before. It is
+// true when the user's oldest made room.
+func (c *census) move(moved *conn, user string, limit int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget(moved)
+	if moved.user = user; user == "" {
+		return false
+	}
+	if c.users == nil {
+		c.users = map[string][]*conn{}
+	}
+	mine := append(c.users[user], moved)
+	full := limit > 0 && len(mine) > limit
+	if full {
+		mine[0].replaced.Store(true)
+		mine = slices.Delete(mine, 0, 1)
+	}
+	c.users[user] = mine
+	return full
+}
+
+// part takes a connection that is gone out of the counts.
+func (c *conn) part() {
+	census := &c.hub.census
+	census.mu.Lock()
+	census.forget(c)
+	census.mu.Unlock()
+	c.place.leave()
+}
+
+// forget takes a connection out of its user's. The caller has the lock.
+func (c *census) forget(gone *conn) {
+	left := slices.DeleteFunc(c.users[gone.user], func(o *conn) bool { return o == gone })
+	if len(left) == 0 {
+		delete(c.users, gone.user)
+		return
+	}
+	c.users[gone.user] = left
+}
