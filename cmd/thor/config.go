@@ -155,7 +155,7 @@ func (c *configShow) Run(m *Main, file *fileSettings, k *kong.Context) error {
 	t := reflect.TypeFor[app.Config]()
 	eachSetting(c.complete(k, file), func(name string, value reflect.Value) {
 		shown := text(value)
-		if name == "auth-key" && shown != "" {
+		if name == "auth-key" && shown != "" { // the only setting that is a secret; the others name files
 			shown = "(set)"
 		}
 		if name == "data" && shown == "" {

@@ -159,10 +159,11 @@ func (m *Main) fail(err error) int {
 type server struct {
 	URL   string `name:"url" env:"THOR_URL" default:"http://localhost:8000" help:"The server."`
 	Token string `name:"token" env:"THOR_TOKEN" help:"Token, where the server has a key."`
+	CA    string `name:"ca" env:"THOR_CA" placeholder:"FILE" help:"PEM file with the authority of the server's certificate, besides those of this machine."`
 }
 
 func (s *server) client() *client.Client {
-	return &client.Client{URL: s.URL, Token: s.Token, Agent: "thor/" + app.Version}
+	return &client.Client{URL: s.URL, Token: s.Token, CA: s.CA, Agent: "thor/" + app.Version}
 }
 
 type versionCommand struct{}

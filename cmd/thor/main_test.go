@@ -2,8 +2,15 @@ package main
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net/http"
 	"os"
 	"os/exec"
@@ -30,6 +37,7 @@ func TestMain(m *testing.M) {
 //	shutdown                asks it to stop and checks that it ends well
 //	exits CODE thor [args]  runs a command and checks its exit code
 //	read NAME FILE          sets a variable to the content of a file
+//	certificate             writes ca.pem, and server.crt and server.key for localhost
 //
 // UPDATE_SCRIPTS=1 writes what cmp compares anew.
 func TestScripts(t *testing.T) {
@@ -49,6 +57,9 @@ func TestScripts(t *testing.T) {
 			"ready":    waitReady,
 			"shutdown": stopServer,
 			"exits":    checkExit,
+			"certificate": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Check(writeCertificate(ts.Getenv("WORK")))
+			},
 			"read": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 			},
@@ -145,4 +156,40 @@ func checkExit(ts *testscript.TestScript, _ bool, args []string) {
 	if code != want {
 		ts.Fatalf("exit code %d, want %d", code, want)
 	}
+}
+
+// writeCertificate makes an authority, and a certificate of it for localhost.
+func writeCertificate(dir string) error {
+	write := func(name, kind string, der []byte) error {
+		return os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+	}
+	authority := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	server := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
+	}
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	ca, err := x509.CreateCertificate(rand.Reader, authority, authority, &caKey.PublicKey, caKey)
+	if err != nil {
+		return err
+	}
+	leaf, err := x509.CreateCertificate(rand.Reader, server, authority, &key.PublicKey, caKey)
+	if err != nil {
+		return err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write("ca.pem", "CERTIFICATE", ca), write("server.crt", "CERTIFICATE", leaf), write("server.key", "PRIVATE KEY", secret))
 }

@@ -40,8 +40,11 @@ type App struct {
 	logger    *slog.Logger
 	started   time.Time
 	listeners []net.Listener
-	data      string // the data directory
-	temporary bool   // it is removed at the end
+	door      *auth.Door
+
+	certificate *certificate // nil is no TLS
+	data        string       // the data directory
+	temporary   bool         // it is removed at the end
 
 	store    store.Store
 	source   source.Source
@@ -74,7 +77,12 @@ func New(ctx context.Context, c Config, logger *slog.Logger) (*App, error) {
 }
 
 func (a *App) open(ctx context.Context) (err error) {
-	if a.listeners, err = listen(ctx, a.config.Addr); err != nil {
+	if a.config.TLSCert != "" {
+		if a.certificate, err = openCertificate(a.config.TLSCert, a.config.TLSKey, a.logger); err != nil {
+			return err
+		}
+	}
+	if a.listeners, err = listen(ctx, a.config.Addr, a.certificate); err != nil {
 		return err
 	}
 	if a.config.Data == "" {
@@ -98,6 +106,9 @@ func (a *App) open(ctx context.Context) (err error) {
 		return err
 	}
 	a.metrics = metrics.New(Version, Build())
+	if err := a.openDoor(ctx); err != nil {
+		return err
+	}
 	a.openFeeds()
 	a.logs = &stream.Logs{Store: a.store, Limits: a.limits}
 	a.layer = &memory.Layer{Sink: a.logs}
@@ -187,7 +198,8 @@ func (a *App) openLogs(ctx context.Context, feature string) error {
 
 func (a *App) openHub() {
 	a.hub = hub.New(hub.Config{
-		Logs: a.logs, History: a.store, Door: a.door(), Logger: a.logger,
+		Logs: a.logs, History: a.store, Door: a.door, Logger: a.logger,
+		Limits: a.hubLimits(), Refused: func(reason string) { a.metrics.HubRefused.WithLabelValues(reason).Inc() },
 		Source:    hub.Source{Name: a.source.Name(), Simulated: a.source.Caps().Simulated},
 		Heartbeat: heartbeatEvery,
 		Features: func(client string) map[string]hub.FeatureState {
@@ -205,10 +217,6 @@ func (a *App) openHub() {
 			return a.cadence(f)
 		},
 	})
-}
-
-func (a *App) door() *auth.Door {
-	return &auth.Door{Key: []byte(a.config.AuthKey), Origins: a.config.AllowOrigin}
 }
 
 // Close ends what New has opened; it is for an app that is not run.

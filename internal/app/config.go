@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"thor"
-	"thor/internal/auth"
 	"thor/internal/source/sim"
 )
 
@@ -30,10 +29,27 @@ type Config struct {
 	SimSpeed    float64       `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
 	Retain      time.Duration `name:"retain" default:"${retain}" env:"THOR_RETAIN" help:"How long finished bars are kept."`
 	AuthKey     string        `name:"auth-key" default:"${auth_key}" env:"THOR_AUTH_KEY" help:"Key that signs tokens, at least 32 characters. Without one only this machine's own operator is served."`
-	AllowOrigin []string      `name:"allow-origin" default:"${allow_origin}" env:"THOR_ALLOW_ORIGIN" help:"Web origins that may connect, besides the server's own and this machine's."`
-	UIDir       string        `name:"ui-dir" default:"${ui_dir}" env:"THOR_UI_DIR" help:"Serve the page from this directory instead of the built-in one."`
-	LogLevel    string        `name:"log-level" default:"${log_level}" env:"THOR_LOG_LEVEL" help:"debug, info, warn or error."`
-	LogFormat   string        `name:"log-format" default:"${log_format}" env:"THOR_LOG_FORMAT" help:"text or json."`
+	AuthKeyFile string        `name:"auth-key-file" default:"${auth_key_file}" env:"THOR_AUTH_KEY_FILE" help:"File with that key, instead of auth-key."`
+
+	AuthPublicKey     string `name:"auth-public-key" default:"${auth_public_key}" env:"THOR_AUTH_PUBLIC_KEY" help:"PEM file with the Ed25519 public key that checks tokens signed with EdDSA; besides auth-key or alone."`
+	AuthClaimSub      string `name:"auth-claim-sub" default:"${auth_claim_sub}" env:"THOR_AUTH_CLAIM_SUB" help:"The claim of a token that says who it is for: a string or a whole number."`
+	AuthClaimAccounts string `name:"auth-claim-accounts" default:"${auth_claim_accounts}" env:"THOR_AUTH_CLAIM_ACCOUNTS" help:"The claim that says which accounts it may see: a string or a list."`
+	AuthClaimRoles    string `name:"auth-claim-roles" default:"${auth_claim_roles}" env:"THOR_AUTH_CLAIM_ROLES" help:"The claim that says which roles it has: a string or a list."`
+
+	TLSCert      string   `name:"tls-cert" default:"${tls_cert}" env:"THOR_TLS_CERT" help:"PEM file with the certificate and those between it and its authority; makes the server speak https and wss."`
+	TLSKey       string   `name:"tls-key" default:"${tls_key}" env:"THOR_TLS_KEY" help:"PEM file with the certificate's private key. Both files are read again when they change."`
+	TrustedProxy []string `name:"trusted-proxy" default:"${trusted_proxy}" env:"THOR_TRUSTED_PROXY" help:"Addresses or networks of reverse proxies, whose X-Forwarded-For says whom they speak for."`
+
+	MaxConnections           int     `name:"max-connections" default:"${max_connections}" env:"THOR_MAX_CONNECTIONS" help:"WebSocket connections of all; further ones are closed with 1013. The local operator has no limit."`
+	MaxConnectionsPerUser    int     `name:"max-connections-per-user" default:"${max_connections_per_user}" env:"THOR_MAX_CONNECTIONS_PER_USER" help:"WebSocket connections of one user; the oldest is closed with 4409."`
+	MaxConnectionsPerAddress int     `name:"max-connections-per-address" default:"${max_connections_per_address}" env:"THOR_MAX_CONNECTIONS_PER_ADDRESS" help:"WebSocket connections of one address, or of an IPv6 /64; further ones are closed with 4429."`
+	ConnectRate              float64 `name:"connect-rate" default:"${connect_rate}" env:"THOR_CONNECT_RATE" help:"WebSocket connections an address may open each second; ten seconds' worth at once."`
+	RequestRate              float64 `name:"request-rate" default:"${request_rate}" env:"THOR_REQUEST_RATE" help:"REST requests a user may send each second; ten seconds' worth at once."`
+
+	AllowOrigin []string `name:"allow-origin" default:"${allow_origin}" env:"THOR_ALLOW_ORIGIN" help:"Web origins that may connect, besides the server's own and this machine's."`
+	UIDir       string   `name:"ui-dir" default:"${ui_dir}" env:"THOR_UI_DIR" help:"Serve the page from this directory instead of the built-in one."`
+	LogLevel    string   `name:"log-level" default:"${log_level}" env:"THOR_LOG_LEVEL" help:"debug, info, warn or error."`
+	LogFormat   string   `name:"log-format" default:"${log_format}" env:"THOR_LOG_FORMAT" help:"text or json."`
 
 	// Overrides are the old switches, WS_FEATURE_… with what it is set to. They
 	// are read from the environment alone.
@@ -51,6 +67,16 @@ func Default() Config {
 		Retain:    30 * 24 * time.Hour,
 		LogLevel:  "info",
 		LogFormat: "text",
+
+		AuthClaimSub:      "sub",
+		AuthClaimAccounts: "accounts",
+		AuthClaimRoles:    "roles",
+
+		MaxConnections:           10_000,
+		MaxConnectionsPerUser:    20,
+		MaxConnectionsPerAddress: 200,
+		ConnectRate:              20,
+		RequestRate:              100,
 	}
 }
 
@@ -80,12 +106,10 @@ func (c Config) Validate() error {
 	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		fault("addr", "%q is not a port", port)
 	}
-	if err == nil && !isLoopback(host) && c.AuthKey == "" {
+	if err == nil && !isLoopback(host) && !c.takesTokens() {
 		fault("addr", "%s can be reached from other machines, so a key is needed; set --auth-key or THOR_AUTH_KEY, or listen on localhost", c.Addr)
 	}
-	if c.AuthKey != "" && len(c.AuthKey) < auth.MinKey {
-		fault("auth-key", "the key has %d characters, it needs at least %d; `openssl rand -hex 32` makes one", len(c.AuthKey), auth.MinKey)
-	}
+	errs = append(errs, c.validateAccess()...)
 	if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {
 		fault("data", "%s is not a directory", c.Data)
 	}

@@ -11,8 +11,9 @@ import (
 )
 
 // listen opens the address; localhost is both 127.0.0.1 and ::1, where there is
-// IPv6. When the port is taken the error names the next that is free.
-func listen(ctx context.Context, addr string) ([]net.Listener, error) {
+// IPv6. When the port is taken the error names the next that is free. With a
+// certificate what is accepted is encrypted.
+func listen(ctx context.Context, addr string, c *certificate) ([]net.Listener, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -20,6 +21,11 @@ func listen(ctx context.Context, addr string) ([]net.Listener, error) {
 	listeners, err := openAll(ctx, host, port)
 	if err != nil {
 		return nil, explainListen(ctx, host, port, err)
+	}
+	if c != nil {
+		for i, l := range listeners {
+			listeners[i] = c.wrap(l)
+		}
 	}
 	return listeners, nil
 }

@@ -23,7 +23,7 @@ func TestListen(t *testing.T) {
 	t.Parallel()
 	t.Run("localhost is every loopback address of the machine, on one port", func(t *testing.T) {
 		t.Parallel()
-		listeners, err := listen(t.Context(), "localhost:0")
+		listeners, err := listen(t.Context(), "localhost:0", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,18 +44,18 @@ func TestListen(t *testing.T) {
 	})
 	t.Run("a taken port is an error that names a free one", func(t *testing.T) {
 		t.Parallel()
-		first, err := listen(t.Context(), "localhost:0")
+		first, err := listen(t.Context(), "localhost:0", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer closeAll(t, first)
 		taken := "localhost:" + portOf(first[0].Addr().String())
-		_, err = listen(t.Context(), taken)
+		_, err = listen(t.Context(), taken, nil)
 		if err == nil || !strings.Contains(err.Error(), taken+" is taken") {
 			t.Fatalf("error %v", err)
 		}
 		_, free, _ := strings.Cut(err.Error(), "thor serve --addr ")
-		second, err := listen(t.Context(), free)
+		second, err := listen(t.Context(), free, nil)
 		if err != nil {
 			t.Fatalf("the port it names is not free: %v", err)
 		}
@@ -63,7 +63,7 @@ func TestListen(t *testing.T) {
 	})
 	t.Run("an address of another machine is an error that says what to do", func(t *testing.T) {
 		t.Parallel()
-		_, err := listen(t.Context(), "192.0.2.1:8000")
+		_, err := listen(t.Context(), "192.0.2.1:8000", nil)
 		if err == nil || !strings.Contains(err.Error(), "cannot listen on 192.0.2.1:8000") || !strings.Contains(err.Error(), "--addr") {
 			t.Errorf("error %v", err)
 		}

@@ -34,7 +34,7 @@ func (a *App) page() map[string]http.Handler {
 		})
 	}
 	mount := map[string]http.Handler{
-		"GET /{$}":     serve("no-cache"),
+		"GET /{$}":     a.withCookie(serve("private, no-cache")), // its cookie is one browser's
 		"GET /assets/": onlyFiles(files, serve("public, max-age=31536000, immutable")),
 	}
 	entries, err := fs.ReadDir(files, ".")

@@ -35,7 +35,7 @@ func TestThePageIsServedFromTheBinary(t *testing.T) {
 	}
 	// Whoever has no token may see the page, for it shows no data by itself.
 	for path, want := range map[string]struct{ kind, cache string }{
-		"/":             {"text/html", "no-cache"},
+		"/":             {"text/html", "private, no-cache"},
 		"/favicon.svg":  {"image/svg+xml", "no-cache"},
 		"/" + assets[0]: {"text/javascript", "public, max-age=31536000, immutable"},
 	} {

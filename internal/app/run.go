@@ -107,13 +107,17 @@ func (a *App) announce(out io.Writer) {
 	if isLoopback(hostOf(addr)) {
 		addr = "localhost:" + portOf(addr)
 	}
+	secure := "" // http, or https
+	if a.certificate != nil {
+		secure = "s"
+	}
 	fmt.Fprintf(out, "thor %s · source %s%s · data %s\n", Version, a.source.Name(), simulated, data)
 	fmt.Fprintf(out, "page %s · WebSocket %s/ws/ · REST %s/api/openapi.json\n",
-		displayURL("http", addr), displayURL("ws", addr), displayURL("http", addr))
+		displayURL("http"+secure, addr), displayURL("ws"+secure, addr), displayURL("http"+secure, addr))
 	if a.clock.Virtual() {
 		fmt.Fprintf(out, "virtual clock: %s, speed %v\n", a.clock.Now().Format(time.RFC3339), a.clock.Speed())
 	}
-	for _, note := range a.notes {
+	for _, note := range append(a.accessNotes(), a.notes...) {
 		fmt.Fprintln(out, note)
 	}
 	fmt.Fprintln(out, "Ctrl-C stops it.")

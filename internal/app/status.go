@@ -11,6 +11,7 @@ import (
 
 	"thor"
 	"thor/internal/api"
+	"thor/internal/auth"
 	"thor/internal/heartbeat"
 )
 
@@ -30,7 +31,8 @@ func (a *App) openAPI() {
 	}
 	maps.Copy(mount, a.page())
 	a.api = api.New(api.Config{
-		Version: Version, Store: a.store, Stages: a.stages, Door: a.door(), Status: a.Status,
+		Version: Version, Store: a.store, Stages: a.stages, Door: a.door, Status: a.Status,
+		Requests: &auth.Rates{PerSecond: a.config.RequestRate}, Refused: func(reason string) { a.metrics.RESTRefused.WithLabelValues(reason).Inc() },
 		Oldest: a.oldest, Served: a.served, Mount: mount, Logger: a.logger,
 		Checks: []api.Check{
 			{Name: "store", Run: func(ctx context.Context) error {

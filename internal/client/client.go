@@ -5,6 +5,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +28,7 @@ import (
 type Client struct {
 	URL   string // http://localhost:8000
 	Token string // "" is none
+	CA    string // PEM file with an authority besides those of this machine; "" is none
 	Agent string // the User-Agent
 }
 
@@ -147,11 +151,41 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 	if c.Token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.Token)
 	}
-	response, err := http.DefaultClient.Do(request)
+	trust, err := c.trust()
+	if err != nil {
+		return nil, err
+	}
+	client := http.DefaultClient
+	if trust != nil {
+		client = &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust, DisableKeepAlives: true, // there is one request
+		}}
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
 	return response, nil
+}
+
+// trust is how a server is believed to be the one it says; nil is as this
+// machine does.
+func (c *Client) trust() (*tls.Config, error) {
+	if c.CA == "" {
+		return nil, nil //nolint:nilnil // as the packages that take it
+	}
+	data, err := os.ReadFile(c.CA)
+	if err != nil {
+		return nil, thor.Errorf(thor.EINVALID, "--ca: the file cannot be read: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // this machine has none
+	}
+	if !roots.AppendCertsFromPEM(data) {
+		return nil, thor.Errorf(thor.EINVALID, "--ca: %s has no certificate in PEM", c.CA)
+	}
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
 // base is the URL without a slash at the end.
@@ -177,9 +211,29 @@ func (c *Client) unreachable(err error) error {
 		reason = "the name " + dns.Name + " is not known"
 	case errors.Is(err, context.DeadlineExceeded):
 		reason = "it does not answer"
+	default:
+		if fault := tlsFault(err); fault != nil {
+			return thor.Errorf(thor.EUNAVAILABLE, "the server at %s cannot be reached over TLS: %s", c.URL, fault.Message).WithHint("%s", fault.Hint)
+		}
 	}
 	return thor.Errorf(thor.EUNAVAILABLE, "the server at %s cannot be reached: %s", c.URL, reason).
 		WithHint("Start it with: thor serve; or name another with --url or THOR_URL.")
+}
+
+// tlsFault says why there is no TLS with a server that answers, or nil.
+func tlsFault(err error) *thor.Error {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+		return thor.Errorf(thor.EUNAVAILABLE, "it does not speak TLS").WithHint("Try http:// instead of https://.")
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return thor.Errorf(thor.EUNAVAILABLE, "its certificate is from an authority this machine does not know").
+			WithHint("Name the authority with --ca or THOR_CA.")
+	}
+	if verify, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return thor.Errorf(thor.EUNAVAILABLE, "%s", strings.TrimPrefix(verify.Err.Error(), "x509: ")).
+			WithHint("The server needs another certificate, or --url another name of it.")
+	}
+	return nil
 }
 
 const howToSignIn = "Send a token with --token or THOR_TOKEN; thor token create makes one, with the server's key."
@@ -187,6 +241,9 @@ const howToSignIn = "Send a token with --token or THOR_TOKEN; thor token create 
 // problem is the error of an answer.
 func problem(response *http.Response, body []byte) error {
 	var p api.Problem
+	if strings.Contains(string(body), "HTTP request to an HTTPS server") {
+		return thor.Errorf(thor.EUNAVAILABLE, "the server speaks TLS").WithHint("Write its URL with https:// in --url or THOR_URL.")
+	}
 	if err := json.Unmarshal(body, &p); err != nil || p.Type == "" {
 		return thor.Errorf(thor.EUNAVAILABLE, "the server answered %s, and not as a thor server does", response.Status)
 	}

@@ -121,7 +121,11 @@ func (c *Client) dial(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	if c.Token != "" {
 		header.Set("Authorization", "Bearer "+c.Token)
 	}
-	dialer := ws.Dialer{Header: ws.HandshakeHeaderHTTP(header), Timeout: timeout}
+	trust, err := c.trust()
+	if err != nil {
+		return nil, nil, err
+	}
+	dialer := ws.Dialer{TLSConfig: trust, Header: ws.HandshakeHeaderHTTP(header), Timeout: timeout}
 	conn, reader, _, err := dialer.Dial(ctx, "ws"+strings.TrimPrefix(base, "http")+"/ws/?v=1")
 	if err != nil {
 		if status, ok := errors.AsType[ws.StatusError](err); ok {

@@ -28,6 +28,10 @@ type Metrics struct {
 	FeedAge      *prometheus.GaugeVec   // feature, data_source
 	RESTRequests *prometheus.CounterVec // feature, consumer
 
+	// Who was refused.
+	HubRefused  *prometheus.CounterVec // reason
+	RESTRefused *prometheus.CounterVec // reason
+
 	// Cutover.
 	Stage       *prometheus.GaugeVec   // feature, stage: 1 for the one it is in
 	Revision    *prometheus.GaugeVec   // node
@@ -61,6 +65,8 @@ func New(version, build string) *Metrics {
 		FeedEvents:   counter("feed_events_total", "Events published.", "feature"),
 		FeedAge:      gauge("feed_age_seconds", "Time since the newest event, by this server's clock.", "feature", "data_source"),
 		RESTRequests: counter("rest_requests_total", "Answers of a feature's REST endpoint.", "feature", "consumer"),
+		HubRefused:   counter("hub_refused_total", "WebSocket connections refused, by reason: node, address, rate, user, failures, token, origin or request.", "reason"),
+		RESTRefused:  counter("rest_refused_total", "Requests refused before they were looked at, by reason: rate, failures, token or origin.", "reason"),
 		Stage:        gauge("cutover_stage", "1 for the stage a feature is in.", "feature", "stage"),
 		Revision:     gauge("cutover_revision", "How many steps of any feature this node has seen.", "node"),
 		Transitions:  counter("cutover_transitions_total", "Transitions since the start; the actor is thor or person.", "feature", "from", "to", "actor"),
@@ -71,6 +77,7 @@ func New(version, build string) *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info,
 		m.JobRuns, m.JobLate, m.JobDuration, m.JobOverruns, m.JobFailed,
 		m.FeedEvents, m.FeedAge, m.RESTRequests,
+		m.HubRefused, m.RESTRefused,
 		m.Stage, m.Revision, m.Transitions,
 	)
 	return m
