@@ -115,6 +115,7 @@ func TestConnectionsOfAUser(t *testing.T) {
 		say(first, "bob")
 		third := greet(t, w, ada) // ada has two now
 		time.Sleep(time.Second)
+		open(t, first)
 		open(t, second)
 		open(t, third)
 		b := greet(t, w, bob)
