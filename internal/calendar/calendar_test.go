@@ -341,23 +341,52 @@ func TestStatuses(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 30, 0, 0, time.FixedZone("", -5*60*60))
 	want := []thor.MarketStatus{
 		{
-			MarketID: "XNYS.PRE", Market: "US pre-market", Country: "USA", Timezone: "America/New_York",
-			Status: thor.MarketClosed, SessionDate: "2026-11-24",
-			NextEvent: thor.MarketOpen, NextEventAt: time.Date(2026, 11, 24, 13, 30, 0, 0, time.UTC),
-			Weight: thor.MustDecimal("0.05"), Timestamp: at.UTC(),
+			MarketID: "XTKS", Market: "Tokyo", Country: "Japan", Timezone: "Asia/Tokyo", Weight: thor.MustDecimal("0.25"),
+			Status: thor.MarketClosed, SessionDate: "2026-11-24", NextEvent: thor.MarketPreOpen, NextEventAt: utc("2026-11-23 23:00"),
 		},
 		{
-			MarketID: "XNYS", Market: "New York", Country: "USA", Timezone: "America/New_York",
-			Status: thor.MarketOpen, Trading: true, SessionDate: "2026-11-23",
-			NextEvent: thor.MarketPreClose, NextEventAt: time.Date(2026, 11, 23, 20, 45, 0, 0, time.UTC),
-			Weight: thor.MustDecimal("0.25"), Timestamp: at.UTC(),
+			MarketID: "XSHG", Market: "Shanghai", Country: "China", Timezone: "Asia/Shanghai", Weight: thor.MustDecimal("0.10"),
+			Status: thor.MarketClosed, SessionDate: "2026-11-24", NextEvent: thor.MarketPreOpen, NextEventAt: utc("2026-11-24 00:30"),
 		},
 		{
-			MarketID: "CMES", Market: "CME Globex futures", Country: "Futures", Timezone: "America/Chicago",
-			Status: thor.MarketOpen, Trading: true, SessionDate: "2026-11-23",
-			NextEvent: thor.MarketPreClose, NextEventAt: time.Date(2026, 11, 23, 21, 45, 0, 0, time.UTC),
-			Weight: thor.MustDecimal("0.00"), Timestamp: at.UTC(),
+			MarketID: "XHKG", Market: "Hong Kong", Country: "Hong Kong", Timezone: "Asia/Hong_Kong", Weight: thor.MustDecimal("0.00"),
+			Status: thor.MarketClosed, SessionDate: "2026-11-24", NextEvent: thor.MarketPreOpen, NextEventAt: utc("2026-11-24 00:30"),
 		},
+		{
+			MarketID: "XNSE", Market: "Bombay", Country: "India", Timezone: "Asia/Kolkata", Weight: thor.MustDecimal("0.05"),
+			Status: thor.MarketClosed, SessionDate: "2026-11-25", NextEvent: thor.MarketHoliday, NextEventAt: utc("2026-11-23 18:30"),
+		},
+		{
+			MarketID: "XETR", Market: "Frankfurt", Country: "Germany", Timezone: "Europe/Berlin", Weight: thor.MustDecimal("0.20"),
+			Status: thor.MarketOpen, Trading: true, SessionDate: "2026-11-23", NextEvent: thor.MarketPreClose, NextEventAt: utc("2026-11-23 16:15"),
+		},
+		{
+			MarketID: "XLON", Market: "London", Country: "United Kingdom", Timezone: "Europe/London", Weight: thor.MustDecimal("0.05"),
+			Status: thor.MarketOpen, Trading: true, SessionDate: "2026-11-23", NextEvent: thor.MarketPreClose, NextEventAt: utc("2026-11-23 16:15"),
+		},
+		{
+			MarketID: "XNYS.PRE", Market: "US pre-market", Country: "USA", Timezone: "America/New_York", Weight: thor.MustDecimal("0.05"),
+			Status: thor.MarketClosed, SessionDate: "2026-11-24", NextEvent: thor.MarketOpen, NextEventAt: utc("2026-11-24 13:30"),
+		},
+		{
+			MarketID: "XNYS", Market: "New York", Country: "USA", Timezone: "America/New_York", Weight: thor.MustDecimal("0.25"),
+			Status: thor.MarketOpen, Trading: true, SessionDate: "2026-11-23", NextEvent: thor.MarketPreClose, NextEventAt: utc("2026-11-23 20:45"),
+		},
+		{
+			MarketID: "XTSE", Market: "Toronto", Country: "Canada", Timezone: "America/Toronto", Weight: thor.MustDecimal("0.03"),
+			Status: thor.MarketOpen, Trading: true, SessionDate: "2026-11-23", NextEvent: thor.MarketPreClose, NextEventAt: utc("2026-11-23 20:45"),
+		},
+		{
+			MarketID: "XMEX", Market: "Mexican", Country: "Mexico", Timezone: "America/Mexico_City", Weight: thor.MustDecimal("0.02"), Provisional: true,
+			Status: thor.MarketOpen, Trading: true, SessionDate: "2026-11-23", NextEvent: thor.MarketPreClose, NextEventAt: utc("2026-11-23 20:45"),
+		},
+		{
+			MarketID: "CMES", Market: "CME Futures (GLOBEX)", Country: "Futures", Timezone: "America/Chicago", Weight: thor.MustDecimal("0.00"),
+			Status: thor.MarketOpen, Trading: true, SessionDate: "2026-11-23", NextEvent: thor.MarketPreClose, NextEventAt: utc("2026-11-23 21:45"),
+		},
+	}
+	for i := range want {
+		want[i].Timestamp = at.UTC()
 	}
 	if diff := cmp.Diff(want, c.Statuses(at)); diff != "" {
 		t.Errorf("statuses (-want +got):\n%s", diff)
@@ -370,7 +399,7 @@ func TestAnUnknownMarketIsNotFound(t *testing.T) {
 	if got, want := thor.ErrorCode(err), thor.ENOTFOUND; got != want {
 		t.Errorf("code got %q, want %q", got, want)
 	}
-	want := `no market "XXXX". The markets are XNYS.PRE, XNYS, CMES.`
+	want := `no market "XXXX". The markets are XTKS, XSHG, XHKG, XNSE, XETR, XLON, XNYS.PRE, XNYS, XTSE, XMEX, CMES.`
 	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}

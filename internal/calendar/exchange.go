@@ -106,17 +106,13 @@ func (ex *exchange) on(d day) (session, place, bool) {
 
 // instants returns the parts of a date's trading. On a day the clocks change
 // nothing may be left of a break: the parts around it are then one. It is an
-// error when nothing is left of a part, or no more than PRECLOSE of the last.
+// error when nothing is left of a part.
 func instants(d day, trading []hours, loc *time.Location) ([]Part, error) {
 	var parts []Part
-	for i, h := range trading {
+	for _, h := range trading {
 		p := Part{Open: d.at(h.open, loc), Close: d.at(h.close, loc)}
-		least := time.Duration(0)
-		if i == len(trading)-1 {
-			least = preclose
-		}
-		if p.Close.Sub(p.Open) <= least {
-			return nil, fmt.Errorf("on %s %s to %s is not longer than %s", d, h.open, h.close, least)
+		if !p.Open.Before(p.Close) {
+			return nil, fmt.Errorf("on %s nothing is left of %s to %s, for the clocks change", d, h.open, h.close)
 		}
 		if n := len(parts); n > 0 && parts[n-1].Close.Equal(p.Open) {
 			parts[n-1].Close = p.Close

@@ -203,10 +203,10 @@ func TestAFileTakesThePlaceOfAnExchange(t *testing.T) {
 	for _, s := range c.Statuses(utc("2026-06-01 12:00")) {
 		ids = append(ids, s.MarketID)
 	}
-	if diff := cmp.Diff([]string{"GLOBEX", "XTKS", "XNYS.PRE", "XNYS"}, ids); diff != "" {
+	if diff := cmp.Diff([]string{"GLOBEX", "XTKS", "XSHG", "XHKG", "XNSE", "XETR", "XLON", "XNYS.PRE", "XNYS", "XTSE", "XMEX"}, ids); diff != "" {
 		t.Errorf("markets (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"CMES", "XTKS", "XNYS"}, c.Exchanges()); diff != "" {
+	if diff := cmp.Diff([]string{"CMES", "XTKS", "XSHG", "XHKG", "XNSE", "XETR", "XLON", "XNYS", "XTSE", "XMEX"}, c.Exchanges()); diff != "" {
 		t.Errorf("exchanges (-want +got):\n%s", diff)
 	}
 }

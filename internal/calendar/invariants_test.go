@@ -58,7 +58,8 @@ func disorder(t table) string {
 			return fmt.Sprintf("UNKNOWN at %s", r.from)
 		case r.session < before.session && r.session != "":
 			return fmt.Sprintf("session dates fall at %s: %s, %s", r.from, before.session, r.session)
-		case r.phase == thor.MarketPreClose && (before.phase != thor.MarketOpen || t[i+1].from.Sub(r.from) != preclose):
+		case r.phase == thor.MarketPreClose && before.phase == thor.MarketOpen && t[i+1].from.Sub(r.from) != preclose,
+			r.phase == thor.MarketPreClose && t[i+1].from.Sub(r.from) > preclose:
 			return fmt.Sprintf("PRECLOSE from %s to %s follows %s", r.from, t[i+1].from, before.phase)
 		}
 	}
@@ -176,10 +177,10 @@ func drawHours(t *rapid.T, label string) []hours {
 		rapid.SampledFrom([]int{-7 * 60, 0, 60, 2 * 60, 9*60 + 30}),
 	).Draw(t, label)
 	latest := min(minutesPerDay, opens+minutesPerDay)
-	first := hours{open: clock(opens), close: clock(rapid.IntRange(opens+16, latest).Draw(t, label))}
-	if again := int(first.close) + 1; again+16 <= latest && rapid.Bool().Draw(t, label) {
-		opens = rapid.IntRange(again, min(again+120, latest-16)).Draw(t, label)
-		second := hours{open: clock(opens), close: clock(rapid.IntRange(opens+16, latest).Draw(t, label))}
+	first := hours{open: clock(opens), close: clock(rapid.IntRange(opens+1, latest).Draw(t, label))}
+	if again := int(first.close) + 1; again+1 <= latest && rapid.Bool().Draw(t, label) {
+		opens = rapid.IntRange(again, min(again+120, latest-1)).Draw(t, label)
+		second := hours{open: clock(opens), close: clock(rapid.IntRange(opens+1, latest).Draw(t, label))}
 		return []hours{first, second}
 	}
 	return []hours{first}

@@ -40,7 +40,7 @@ func (r *reader) exchange(n node) *exchange {
 		"about?", "hours_timezone?", "provisional_years?", "early?", "special?")
 	ex := &exchange{at: n.place}
 	if about, ok := o.get("about"); ok {
-		r.text(about)
+		r.about(about)
 	}
 	if mic, ok := o.get("exchange"); ok {
 		if ex.mic, _ = mic.value.(string); !micPattern.MatchString(ex.mic) {

@@ -127,11 +127,14 @@ func TestParseNamesLineAndRemedy(t *testing.T) {
 		{"a session longer than a day", `{"open": "09:30"`, `{"open": "D-1 15:59"`, []string{
 			`XTST.json:6: hours: D-1 15:59 to 16:00 is longer than a day. Move the opening or the close.`,
 		}},
-		{"a session no longer than PRECLOSE", `"13:00", "close": "16:00"`, `"13:00", "close": "13:15"`, []string{
+		{"an early close after the regular one", `"13:00", "close": "16:00"`, `"13:00", "close": "13:15"`, []string{
 			`XTST.json:20: early/2026-12-24/close: 13:30 does not shorten the session from 09:30 to 13:15. Write when trading ends, before the regular close and not in a break.`,
 		}},
-		{"an early close that leaves no more than PRECLOSE", `"13:30"`, `"13:15"`, []string{
-			`XTST.json:20: early/2026-12-24: on 2026-12-24 13:00 to 13:15 is not longer than 15m0s. Change its hours, or list the date as closed.`,
+		{"an early close at the opening", `"13:30"`, `"09:30"`, []string{
+			`XTST.json:20: early/2026-12-24/close: 09:30 does not shorten the session from 09:30 to 16:00. Write when trading ends, before the regular close and not in a break.`,
+		}},
+		{"a session in the hour that does not exist", `"2026-02-01": {"name": "Sunday", "hours": [{"open": "10:00", "close": "11:00"}]`, `"2026-03-08": {"name": "Sunday", "hours": [{"open": "02:15", "close": "02:45"}]`, []string{
+			`XTST.json:23: special/2026-03-08: on 2026-03-08 nothing is left of 02:15 to 02:45, for the clocks change. Change its hours, or list the date as closed.`,
 		}},
 		{"an early close in the break", `"13:30"`, `"12:30"`, []string{
 			`XTST.json:20: early/2026-12-24/close: 12:30 does not shorten the session from 09:30 to 16:00. Write when trading ends, before the regular close and not in a break.`,
@@ -188,9 +191,6 @@ func TestParseNamesLineAndRemedy(t *testing.T) {
 		}},
 		{"after-hours that last until the next opening", `"post_minutes": 240`, `"post_minutes": 1080`, []string{
 			`XTST.json:11: markets/0: what the market does on 2026-01-06 overlaps the day before it or leaves the covered years. Change its hours, preopen_minutes or post_minutes.`,
-		}},
-		{"a market's own hours no longer than PRECLOSE", `"08:30", "close": "09:30"`, `"09:15", "close": "09:30"`, []string{
-			`XTST.json:12: markets/1: on 2026-01-02 09:15 to 09:30 is not longer than 15m0s. Change the hours of the market.`,
 		}},
 		{"a special session that overlaps the day before", `"2026-02-01": {"name": "Sunday", "hours": [{"open": "10:00"`, `"2026-02-03": {"name": "Tuesday", "hours": [{"open": "D-1 15:00"`, []string{
 			`XTST.json:23: special/2026-02-03: the session of 2026-02-03 overlaps the one before it or leaves the covered years. Change its hours, or list the date as closed.`,

@@ -9,6 +9,9 @@ import (
 	"thor"
 )
 
+// maxName is how long a name may be.
+const maxName = 200
+
 // readme is the hint for what does not look like a data file.
 const readme = "Compare it with the format in internal/calendar/data/README.md."
 
@@ -95,10 +98,17 @@ func (r *reader) text(n node) string {
 	switch {
 	case !ok:
 		r.fault(n, "Put it in quotation marks.", "must be a string, not %s", n.kind())
-	case text == "" || len(text) > 200:
-		r.fault(n, "Give the name people know.", "must be 1 to 200 characters long")
+	case text == "" || len(text) > maxName:
+		r.fault(n, "Give the name people know.", "must be 1 to %d characters long", maxName)
 	}
 	return text
+}
+
+// about reads the free text of a file. It is for people, who read the file.
+func (r *reader) about(n node) {
+	if _, ok := n.value.(string); !ok {
+		r.fault(n, "Put it in quotation marks.", "must be a string, not %s", n.kind())
+	}
 }
 
 func (r *reader) boolean(n node) bool {

@@ -1,12 +1,14 @@
 package calendar_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"thor"
 )
@@ -16,11 +18,16 @@ import (
 
 var ruleYears = []int{2025, 2026, 2027}
 
-// rulebook says on which weekdays an exchange is closed or closes early.
+// rulebook says on which weekdays an exchange is closed or closes early, and on
+// which dates it has a session of its own.
 type rulebook struct {
-	closed map[string]bool
-	early  map[string]int
+	closed  map[string]bool
+	early   map[string]int
+	special map[string]stretch
 }
+
+// stretch is a stretch of trading on the wall, in minutes since midnight.
+type stretch struct{ open, close int }
 
 func date(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 
@@ -136,12 +143,26 @@ func cmesRules() rulebook {
 }
 
 // session reports whether the exchange has a session of that trading date.
-func (r rulebook) session(d time.Time) bool { return !weekend(d) && !r.closed[iso(d)] }
+func (r rulebook) session(d time.Time) bool {
+	_, special := r.special[iso(d)]
+	return special || !weekend(d) && !r.closed[iso(d)]
+}
+
+// rulebooks are the rules of every exchange.
+func rulebooks() map[string]rulebook {
+	return map[string]rulebook{
+		"XNYS": xnysRules(), "CMES": cmesRules(), "XTKS": xtksRules(), "XSHG": xshgRules(), "XHKG": xhkgRules(),
+		"XNSE": xnseRules(), "XETR": xetrRules(), "XLON": xlonRules(), "XTSE": xtseRules(), "XMEX": xmexRules(),
+	}
+}
 
 func TestClosedAndEarlyDatesFollowTheRules(t *testing.T) {
 	t.Parallel()
-	c := setup(t)
-	for mic, rules := range map[string]rulebook{"XNYS": xnysRules(), "CMES": cmesRules()} {
+	c, books := setup(t), rulebooks()
+	if got, want := c.Exchanges(), slices.Sorted(maps.Keys(books)); !slices.Equal(slices.Sorted(slices.Values(got)), want) {
+		t.Errorf("exchanges got %v, rules are there for %v", got, want)
+	}
+	for mic, rules := range books {
 		t.Run(mic, func(t *testing.T) {
 			t.Parallel()
 			loc := zone(t, c, mic)
@@ -153,30 +174,91 @@ func TestClosedAndEarlyDatesFollowTheRules(t *testing.T) {
 			for _, s := range sessions {
 				byDate[s.Date] = s
 			}
-			closed, early := make(map[string]bool), make(map[string]int)
+			got := rulebook{closed: map[string]bool{}, early: map[string]int{}, special: map[string]stretch{}}
 			for d := date(ruleYears[0], time.January, 1); d.Year() <= ruleYears[len(ruleYears)-1]; d = d.AddDate(0, 0, 1) {
 				s, ok := byDate[iso(d)]
-				if !ok && !weekend(d) {
-					closed[iso(d)] = true
+				_, special := rules.special[iso(d)]
+				local := stretch{minuteOf(s.Open.In(loc)), minuteOf(s.Close.In(loc))}
+				switch {
+				case ok && (special || weekend(d)):
+					got.special[iso(d)] = local
+				case ok && s.Early:
+					got.early[iso(d)] = local.close
+				case !ok && !weekend(d):
+					got.closed[iso(d)] = true
 				}
-				if s.Early {
-					local := s.Close.In(loc)
-					early[iso(d)] = local.Hour()*60 + local.Minute()
-				}
-				special := closed[iso(d)] || s.Early
-				if got := c.DayName(mic, iso(d)); (got != "") != special {
-					t.Errorf("%s: name got %q, special want %v", iso(d), got, special)
+				named := special || !ok && !weekend(d) || s.Early
+				if got := c.DayName(mic, iso(d)); (got != "") != named {
+					t.Errorf("%s: name got %q, special want %v", iso(d), got, named)
 				}
 			}
-			if diff := cmp.Diff(rules.closed, closed); diff != "" {
-				t.Errorf("closed (-want +got):\n%s", diff)
+			for d := range rules.special { // a session on a holiday leaves it one
+				delete(rules.closed, d)
 			}
-			if diff := cmp.Diff(rules.early, early); diff != "" {
-				t.Errorf("early (-want +got):\n%s", diff)
+			for _, diff := range []string{
+				cmp.Diff(rules.closed, got.closed), cmp.Diff(rules.early, got.early),
+				cmp.Diff(rules.special, got.special, cmpopts.EquateEmpty(), cmp.AllowUnexported(stretch{})),
+			} {
+				if diff != "" {
+					t.Errorf("(-rules +calendar):\n%s", diff)
+				}
 			}
 			if dates := slices.Sorted(maps.Keys(byDate)); len(dates) != len(sessions) {
 				t.Errorf("got %d dates of %d sessions, want one each", len(dates), len(sessions))
 			}
 		})
+	}
+}
+
+func minuteOf(t time.Time) int { return t.Hour()*60 + t.Minute() }
+
+// TestSessionsOfAYear counts sessions: each year has 261 weekdays, less the
+// closed ones that the exchanges list, and the sessions on weekends and holidays.
+// 2025 had 250 in New York, 253 in London and 243 in Tokyo and Shanghai.
+func TestSessionsOfAYear(t *testing.T) {
+	t.Parallel()
+	c := setup(t)
+	for mic, want := range map[string][3]int{ // 2025, 2026, 2027
+		"XNYS": {250, 251, 251},
+		"XTKS": {243, 261 - 19, 261 - 17},
+		"XSHG": {243, 261 - 19, 261 - 18},
+		"XHKG": {261 - 15, 261 - 14, 261 - 13},
+		"XNSE": {261 - 14 + 1, 261 - 16 + 1, 261 - 9},
+		"XETR": {261 - 8, 261 - 7, 261 - 5},
+		"XLON": {253, 261 - 8, 261 - 8},
+		"XTSE": {261 - 10, 261 - 10, 261 - 10},
+		"XMEX": {261 - 10, 261 - 10, 261 - 8},
+		"CMES": {261 - 3, 261 - 2, 261 - 3},
+	} {
+		var got [3]int
+		for i, year := range ruleYears {
+			for s, ok := c.NextSession(mic, date(year-1, time.December, 20)); ok; s, ok = c.NextSession(mic, s.Open) {
+				if s.Date[:4] == fmt.Sprint(year) {
+					got[i]++
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("%s has %v sessions in the three years, want %v", mic, got, want)
+		}
+	}
+}
+
+func TestTheWeightsOfTheControlMarketsAddUpToOne(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"XTKS": "0.25", "XSHG": "0.10", "XNSE": "0.05", "XETR": "0.20", "XLON": "0.05",
+		"XNYS.PRE": "0.05", "XNYS": "0.25", "XTSE": "0.03", "XMEX": "0.02", "XHKG": "0.00", "CMES": "0.00",
+	}
+	sum, got := thor.NewDecimal(0, 0), map[string]string{}
+	for _, s := range setup(t).Statuses(date(2026, time.November, 24)) {
+		sum = sum.Add(s.Weight)
+		got[s.MarketID] = s.Weight.String()
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("weights (-want +got):\n%s", diff)
+	}
+	if !sum.Equal(thor.NewDecimal(1, 0)) {
+		t.Errorf("the weights add up to %s", sum)
 	}
 }

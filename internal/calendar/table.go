@@ -101,14 +101,18 @@ func (w *tabling) phases(s *session, begins time.Time, parts []Part) {
 	if begins.Before(parts[0].Open) {
 		w.add(w.of(s, begins, thor.MarketPreOpen))
 	}
-	last := len(parts) - 1
-	for i, p := range parts {
+	last := parts[len(parts)-1]
+	for _, p := range parts[:len(parts)-1] {
 		w.add(w.of(s, p.Open, thor.MarketOpen))
-		if i < last {
-			w.add(w.of(s, p.Close, thor.MarketBreak))
-		}
+		w.add(w.of(s, p.Close, thor.MarketBreak))
 	}
-	w.add(w.of(s, parts[last].Close.Add(-preclose), thor.MarketPreClose))
+	closing := last.Close.Add(-preclose)
+	if closing.After(last.Open) {
+		w.add(w.of(s, last.Open, thor.MarketOpen))
+	} else {
+		closing = last.Open // all of it: trading was cut short soon after a break
+	}
+	w.add(w.of(s, closing, thor.MarketPreClose))
 }
 
 // between writes the time up to an instant at which no session is on: a BREAK
