@@ -8,6 +8,10 @@
 // the exchange's local time, by the time zone rules of the machine, or those
 // inside the binary where the machine has none.
 //
+// A [Folder] of files of the same form, and of amendments that name only what
+// changes, is read over the embedded ones, again and again while the server
+// runs. A calendar itself never changes: a new one takes its place.
+//
 // It does not read a clock: whoever asks says at which instant. It guesses
 // nothing: outside the covered years a market's phase is UNKNOWN. It knows
 // neither halts nor auctions, nor what a source says of its own market.
@@ -37,9 +41,22 @@ type Calendar struct {
 
 // New reads the embedded data files and then the *.json files of each
 // overriding file system, in order. A file that names an exchange already read
-// takes the place of that exchange with all its markets; any other adds one.
-// The error names the file and line of everything that is wrong.
+// takes the place of that exchange with all its markets; any other adds one; an
+// amendment changes dates of one. The error names the file and line of
+// everything that is wrong.
 func New(overrides ...fs.FS) (*Calendar, error) {
+	layers := make([][]file, len(overrides))
+	for i, override := range overrides {
+		files, err := readFiles(override, "*.json")
+		if err != nil {
+			return nil, err
+		}
+		layers[i] = files
+	}
+	return newCalendar(layers...)
+}
+
+func newCalendar(overrides ...[]file) (*Calendar, error) {
 	exchanges, err := load(overrides)
 	if err != nil {
 		return nil, err
@@ -104,4 +121,24 @@ func (c *Calendar) NextEvent(at time.Time) time.Time {
 		}
 	}
 	return earliest
+}
+
+// Ending is an instant from which on the calendar knows nothing of an exchange.
+type Ending struct {
+	Exchange string
+	At       time.Time
+}
+
+// Endings returns the exchanges whose covered years end before an instant, the
+// first to end first.
+func (c *Calendar) Endings(before time.Time) []Ending {
+	var endings []Ending
+	for _, mic := range c.mics {
+		ex := c.exchanges[mic]
+		if at := ex.end(ex.hours[0].open); at.Before(before) {
+			endings = append(endings, Ending{Exchange: mic, At: at})
+		}
+	}
+	slices.SortStableFunc(endings, func(a, b Ending) int { return a.At.Compare(b.At) })
+	return endings
 }

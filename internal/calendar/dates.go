@@ -1,6 +1,10 @@
 package calendar
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strconv"
+)
 
 // special is a date that is not like the others: closed, shortened, or with a
 // session of its own.
@@ -45,11 +49,20 @@ func (r *reader) byDate(o fields, name string, ex *exchange, read func(day, node
 			continue
 		}
 		if len(ex.years) > 0 && !slices.Contains(ex.years, d.year()) {
-			r.fault(m.node, "Add the year to years with all its dates, or remove this one.", "%d is not a covered year", d.year())
+			r.fault(m.node, "Cover its year with all its dates, or remove it.", "is not in %s", span(ex.years))
 		}
 		dates[d] = read(d, m.node)
 	}
 	return dates
+}
+
+// span is 2027, or 2025 to 2027.
+func span(years []int) string {
+	first, last := years[0], years[len(years)-1]
+	if first == last {
+		return strconv.Itoa(first)
+	}
+	return fmt.Sprintf("%d to %d", first, last)
 }
 
 func (r *reader) weekday(d day, n node, hint string) {

@@ -12,12 +12,47 @@ import (
 //go:embed data/*.json
 var embedded embed.FS
 
-// load reads the embedded files and then those of each overriding file system.
-func load(overrides []fs.FS) (map[string]*exchange, error) {
+// file is a calendar file that has been read.
+type file struct {
+	name string // as errors call it
+	data []byte
+}
+
+// readFiles reads the files that match a pattern, in the order of their names.
+func readFiles(from fs.FS, pattern string) ([]file, error) {
+	names, err := fs.Glob(from, pattern)
+	if err != nil {
+		return nil, fmt.Errorf("list calendar files: %w", err)
+	}
+	files := make([]file, len(names))
+	for i, name := range names {
+		data, err := fs.ReadFile(from, name)
+		if err != nil {
+			return nil, fmt.Errorf("read calendar file: %w", err)
+		}
+		files[i] = file{name: name, data: data}
+	}
+	return files, nil
+}
+
+// load puts the exchanges of the embedded files and of the overrides together:
+// first those that are whole, then the amendments to them.
+func load(overrides [][]file) (map[string]*exchange, error) {
+	builtIn, err := readFiles(embedded, "data/*.json")
+	if err != nil {
+		return nil, err
+	}
 	exchanges := make(map[string]*exchange)
-	err := loadDir(exchanges, embedded, "data/*.json")
-	for _, override := range overrides {
-		err = errors.Join(err, loadDir(exchanges, override, "*.json"))
+	var amendments []*amendment
+	for _, files := range append([][]file{builtIn}, overrides...) {
+		found, failed := loadFiles(exchanges, files)
+		amendments, err = append(amendments, found...), errors.Join(err, failed)
+	}
+	if err == nil {
+		err = amend(exchanges, amendments)
+	}
+	if err == nil {
+		err = build(exchanges)
 	}
 	if err == nil {
 		err = distinctMarkets(exchanges)
@@ -25,24 +60,20 @@ func load(overrides []fs.FS) (map[string]*exchange, error) {
 	return exchanges, err
 }
 
-// loadDir reads the files that match a pattern. They replace exchanges of
-// before, but not each other.
-func loadDir(exchanges map[string]*exchange, files fs.FS, pattern string) error {
-	names, err := fs.Glob(files, pattern)
-	if err != nil {
-		return fmt.Errorf("list calendar files: %w", err)
-	}
+// loadFiles reads files of one place. Their exchanges replace those of before,
+// but not each other; their amendments it returns.
+func loadFiles(exchanges map[string]*exchange, files []file) ([]*amendment, error) {
 	var errs []error
+	var amendments []*amendment
 	loaded := make(map[string]*exchange)
-	for _, name := range names {
-		data, err := fs.ReadFile(files, name)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("read calendar file: %w", err))
-			continue
-		}
-		ex, err := parse(name, data)
+	for _, f := range files {
+		ex, a, err := parse(f)
 		if err != nil {
 			errs = append(errs, err)
+			continue
+		}
+		if a != nil {
+			amendments = append(amendments, a)
 			continue
 		}
 		if other, ok := loaded[ex.mic]; ok {
@@ -51,6 +82,15 @@ func loadDir(exchanges map[string]*exchange, files fs.FS, pattern string) error 
 		}
 		loaded[ex.mic] = ex
 		exchanges[ex.mic] = ex
+	}
+	return amendments, errors.Join(errs...)
+}
+
+// build works out the sessions and tables of all exchanges.
+func build(exchanges map[string]*exchange) error {
+	var errs []error
+	for _, mic := range slices.Sorted(maps.Keys(exchanges)) {
+		errs = append(errs, exchanges[mic].build().err())
 	}
 	return errors.Join(errs...)
 }

@@ -17,22 +17,31 @@ const (
 
 var micPattern = regexp.MustCompile(`^[A-Z0-9]{4}$`)
 
-// parse reads and checks a data file and works out its sessions and tables.
-// Its error names the line of everything that is wrong.
-func parse(file string, data []byte) (*exchange, error) {
-	root, err := scan(file, data)
+// parse reads and checks a file: an exchange without its sessions and tables, or
+// an amendment to one. Its error names the line of everything that is wrong.
+func parse(f file) (*exchange, *amendment, error) {
+	root, err := scan(f.name, f.data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var r reader
+	if members, ok := root.value.([]member); ok {
+		if _, amends := fields(members).get("amends"); amends {
+			a := r.amendment(root)
+			return nil, a, r.faults.err()
+		}
+	}
 	ex := r.exchange(root)
-	if err := r.faults.err(); err != nil {
-		return nil, err
+	return ex, nil, r.faults.err()
+}
+
+// mic reads the code of an exchange.
+func (r *reader) mic(n node) string {
+	mic, _ := n.value.(string)
+	if !micPattern.MatchString(mic) {
+		r.fault(n, "Write the ISO 10383 MIC, such as XNYS.", "%s is not a MIC", n.quoted())
 	}
-	if faults := ex.build(); len(faults) > 0 {
-		return nil, faults.err()
-	}
-	return ex, nil
+	return mic
 }
 
 func (r *reader) exchange(n node) *exchange {
@@ -43,9 +52,7 @@ func (r *reader) exchange(n node) *exchange {
 		r.about(about)
 	}
 	if mic, ok := o.get("exchange"); ok {
-		if ex.mic, _ = mic.value.(string); !micPattern.MatchString(ex.mic) {
-			r.fault(mic, "Write the ISO 10383 MIC, such as XNYS.", "%s is not a MIC", mic.quoted())
-		}
+		ex.mic = r.mic(mic)
 	}
 	if zone, ok := o.get("timezone"); ok {
 		ex.loc = r.zone(zone)

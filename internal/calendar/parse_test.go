@@ -41,9 +41,21 @@ const sound = `{
 }
 `
 
+// read reads a file of an exchange and works out its sessions and tables.
+func read(data []byte) (*exchange, error) {
+	ex, _, err := parse(file{name: "XTST.json", data: data})
+	if err != nil {
+		return nil, err
+	}
+	if ex == nil {
+		return nil, fmt.Errorf("XTST.json:1: %w", thor.Errorf(thor.EINVALID, "an amendment"))
+	}
+	return ex, ex.build().err()
+}
+
 func TestParseReadsASoundFile(t *testing.T) {
 	t.Parallel()
-	ex, err := parse("XTST.json", []byte(sound))
+	ex, err := read([]byte(sound))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,19 +64,33 @@ func TestParseReadsASoundFile(t *testing.T) {
 	}
 }
 
-func TestTheExampleOfTheFormatIsSound(t *testing.T) {
-	t.Parallel()
+// examples returns the examples of the description of the format, in order.
+func examples(t *testing.T) []string {
+	t.Helper()
 	readme, err := os.ReadFile("data/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(readme), "```json\n")
-	example, _, found := strings.Cut(rest, "```")
-	if !found {
-		t.Fatal("there is no example")
+	var found []string
+	for i, part := range strings.Split(string(readme), "```") {
+		if example, ok := strings.CutPrefix(part, "json\n"); ok && i%2 == 1 {
+			found = append(found, example)
+		}
 	}
-	if _, err := parse("README.md", []byte(example)); err != nil {
-		t.Error(err)
+	if len(found) != 5 {
+		t.Fatalf("there are %d examples, want four amendments and an exchange", len(found))
+	}
+	return found
+}
+
+func TestTheExampleOfTheFormatIsSound(t *testing.T) {
+	t.Parallel()
+	ex, err := read([]byte(examples(t)[4]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fault := inconsistency(ex); fault != "" {
+		t.Error(fault)
 	}
 }
 
@@ -156,7 +182,7 @@ func TestParseNamesLineAndRemedy(t *testing.T) {
 			`XTST.json:17: closed/2026-02-29: "2026-02-29" is not a date. Write it as 2026-12-25.`,
 		}},
 		{"a date outside the covered years", `"2026-12-25"`, `"2025-12-25"`, []string{
-			`XTST.json:17: closed/2025-12-25: 2025 is not a covered year. Add the year to years with all its dates, or remove this one.`,
+			`XTST.json:17: closed/2025-12-25: is not in 2026 to 2027. Cover its year with all its dates, or remove it.`,
 		}},
 		{"a date twice", `"2026-12-25"`, `"2026-01-01"`, []string{
 			`XTST.json:17: closed/2026-01-01: is on line 16 already. Keep one of the two.`,
@@ -223,7 +249,7 @@ func TestParseNamesLineAndRemedy(t *testing.T) {
 			if !strings.Contains(sound, test.old) {
 				t.Fatalf("%q is not in the sound file", test.old)
 			}
-			_, err := parse("XTST.json", []byte(strings.Replace(sound, test.old, test.new, 1)))
+			_, err := read([]byte(strings.Replace(sound, test.old, test.new, 1)))
 			var got []string
 			if err != nil {
 				got = strings.Split(err.Error(), "\n")
@@ -245,7 +271,7 @@ func TestASessionDoesNotBeginBeforeTheCoveredYears(t *testing.T) {
 		`, "post_minutes": 240`, ``,
 		`"2026-01-01"`, `"2026-01-02"`,
 	).Replace(sound)
-	_, err := parse("XTST.json", []byte(file))
+	_, err := read([]byte(file))
 	want := "XTST.json:6: hours: the session of 2026-01-01 overlaps the one before it or leaves the covered years. Change its hours, or list the date as closed."
 	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
@@ -268,7 +294,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(strings.Replace(sound, "America/New_York", "Africa/Cairo", 1)))
 	f.Add([]byte(strings.Replace(sound, `"years"`, `"hours_timezone": "Asia/Tokyo", "years"`, 1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ex, err := parse("XTST.json", data)
+		ex, err := read(data)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "XTST.json:") || thor.ErrorCode(err) != thor.EINVALID {
 				t.Fatalf("the error names no line: %v", err)
