@@ -24,7 +24,7 @@
 //	internal/app        wiring; the only package that knows adapters
 //	internal/heartbeat  when jobs run, their deadlines and back-off
 //	internal/source     the contract of sources; sim below it
-//	internal/calendar   exchange sessions, holidays, half days
+//	internal/calendar   exchange sessions, holidays, breaks, half days; overrides at run time
 //	internal/pipeline   what is behind Broadcast
 //	internal/store      the contract of the store; sqlite below it
 //	internal/channel    the contract of the channel layer; memory below it

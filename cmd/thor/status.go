@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"thor/internal/api"
 )
@@ -60,6 +61,7 @@ func printStatus(out io.Writer, s api.Status) error {
 		})
 	}
 	printTable(out, rows, 3)
+	printCalendars(out, s.Calendars)
 	for _, j := range s.Jobs {
 		if j.Trouble != "" {
 			fmt.Fprintf(out, "job %s %s\n", j.Job, j.Trouble)
@@ -68,19 +70,39 @@ func printStatus(out io.Writer, s api.Status) error {
 	return nil
 }
 
+// printCalendars says which override files are in force, and what is wrong.
+func printCalendars(out io.Writer, c api.CalendarStatus) {
+	if c.Folder != "" {
+		files := strings.Join(c.Files, ", ")
+		if files == "" {
+			files = "no file"
+		}
+		fmt.Fprintf(out, "calendars of %s in force since %s: %s\n", c.Folder, c.Since.Format(time.RFC3339), files)
+	}
+	if c.Trouble != "" {
+		fmt.Fprintln(out, "calendars in trouble; those in force stay until it is repaired:")
+		for line := range strings.SplitSeq(c.Trouble, "\n") {
+			fmt.Fprintln(out, "  "+line)
+		}
+	}
+	for _, e := range c.Ending {
+		fmt.Fprintf(out, "the calendar of %s ends at %s: publish the next year in an amendment\n", e.Exchange, e.At.Format(time.RFC3339))
+	}
+}
+
 // printTable prints rows with their columns under each other: the first left
 // columns flush left, the others right.
 func printTable(out io.Writer, rows [][]string, left int) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
-			widths[i] = max(widths[i], len([]rune(cell)))
+			widths[i] = max(widths[i], width(cell))
 		}
 	}
 	for _, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-len([]rune(cell)))
+			pad := strings.Repeat(" ", widths[i]-width(cell))
 			if i > 0 {
 				line.WriteString("  ")
 			}
@@ -92,6 +114,22 @@ func printTable(out io.Writer, rows [][]string, left int) {
 		}
 		fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
 	}
+}
+
+// width is how many columns a terminal gives a text: two to the characters of
+// East Asia, none to a mark that stands on the letter before.
+func width(text string) int {
+	columns := 0
+	for _, r := range text {
+		switch {
+		case unicode.Is(unicode.Mn, r):
+		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul), r >= '！' && r <= '｠':
+			columns += 2
+		default:
+			columns++
+		}
+	}
+	return columns
 }
 
 func count(n int64, noun string) string {

@@ -21,6 +21,7 @@ type Status struct {
 	Data      string          `json:"data" doc:"the data directory"`
 	Clients   int64           `json:"clients" doc:"WebSocket connections"`
 	Heartbeat HeartbeatStatus `json:"heartbeat"`
+	Calendars CalendarStatus  `json:"calendars"`
 	Features  []FeatureStatus `json:"features"`
 	Jobs      []JobStatus     `json:"jobs"`
 	Pipeline  PipelineStatus  `json:"pipeline"`
@@ -33,6 +34,22 @@ type SourceStatus struct {
 	Virtual   bool      `json:"virtual" doc:"its clock is not the wall clock"`
 	Speed     float64   `json:"speed"`
 	Time      time.Time `json:"time"`
+}
+
+// CalendarStatus is where the calendars of the exchanges come from, besides the
+// binary, and what is wrong with them.
+type CalendarStatus struct {
+	Folder  string         `json:"folder,omitempty" doc:"of overrides"`
+	Files   []string       `json:"files" doc:"of the folder, that are in force"`
+	Since   time.Time      `json:"since" doc:"when they came into force"`
+	Trouble string         `json:"trouble,omitempty" doc:"why the folder as it is now is not in force"`
+	Ending  []EndingStatus `json:"ending" doc:"exchanges whose calendar ends within 60 days"`
+}
+
+// EndingStatus is an instant from which on nothing is known of an exchange.
+type EndingStatus struct {
+	Exchange string    `json:"exchange"`
+	At       time.Time `json:"at"`
 }
 
 // HeartbeatStatus is how punctual the jobs are.

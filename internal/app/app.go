@@ -50,7 +50,7 @@ type App struct {
 	source   source.Source
 	origin   string // of its data: a store holds that of one
 	clock    source.Clock
-	calendar *calendar.Calendar
+	folder   *calendar.Folder // of calendars
 	logs     *stream.Logs
 	layer    channel.Layer
 	stages   *cutover.Controller
@@ -62,6 +62,8 @@ type App struct {
 	feeds    map[string]*feed
 	beats    atomic.Uint64
 	notes    []string // what the operator should know at the start
+
+	saidEnding []string // the calendars that end soon, as the log has them; of the job that looks
 }
 
 // New opens the address, the store and the source, and puts the rest together.
@@ -96,7 +98,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		return err // a.store stays nil: a nil *sqlite.Store in it would not be
 	}
 	a.store = opened
-	if a.calendar, err = calendar.New(); err != nil {
+	if err := a.openCalendars(); err != nil {
 		return err
 	}
 	if err := a.openSource(); err != nil {

@@ -25,7 +25,11 @@ func (a *App) openBeat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list := jobs.List(a.abilities(), until)
+	from, err := a.abilities(ctx)
+	if err != nil {
+		return err
+	}
+	list := jobs.List(from, until)
 	a.beat = &heartbeat.Beat{Logger: a.logger, Observe: func(r heartbeat.Run) {
 		a.metrics.ObserveRun(r.Job, r.Late, r.Duration, r.Missed, r.Err)
 	}}
@@ -38,11 +42,19 @@ func (a *App) openBeat(ctx context.Context) error {
 		if timed, ok := job.(jobs.Timed); ok {
 			entry.Next = func() time.Time { return a.wallTime(timed.Next()) }
 		}
+		if job.Name() == "global_market" && a.folder.Dir() != "" {
+			entry.Interval = min(entry.Interval, lookEvery)
+		}
 		a.beat.Jobs = append(a.beat.Jobs, entry)
+	}
+	look := heartbeat.Job{Name: "calendars", Interval: pruneEvery, Run: a.lookAtCalendars}
+	if a.folder.Dir() != "" {
+		look.Interval = lookEvery
 	}
 	a.beat.Jobs = append(a.beat.Jobs,
 		heartbeat.Job{Name: "heartbeat", Interval: heartbeatEvery, Run: func(context.Context) error { return a.sendHeartbeat(len(list)) }},
 		heartbeat.Job{Name: "retention", Interval: pruneEvery, Run: a.prune},
+		look,
 	)
 	return nil
 }

@@ -28,6 +28,7 @@ type Config struct {
 	SimStart    string        `name:"sim-start" default:"${sim_start}" env:"THOR_SIM_START" help:"Where the simulator's clock starts, for instance 2026-11-23T14:30:00Z. Empty is now."`
 	SimSpeed    float64       `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
 	Retain      time.Duration `name:"retain" default:"${retain}" env:"THOR_RETAIN" help:"How long finished bars are kept."`
+	Calendars   string        `name:"calendars" default:"${calendars}" env:"THOR_CALENDARS" help:"Folder of calendar files over the built-in ones, read again while the server runs. Empty is none."`
 	AuthKey     string        `name:"auth-key" default:"${auth_key}" env:"THOR_AUTH_KEY" help:"Key that signs tokens, at least 32 characters. Without one only this machine's own operator is served."`
 	AuthKeyFile string        `name:"auth-key-file" default:"${auth_key_file}" env:"THOR_AUTH_KEY_FILE" help:"File with that key, instead of auth-key."`
 
@@ -134,6 +135,9 @@ func (c Config) Validate() error {
 	}
 	if c.Retain < minRetain {
 		fault("retain", "%v is too short; at least %v", c.Retain, minRetain)
+	}
+	if info, err := os.Stat(c.Calendars); c.Calendars != "" && (err != nil || !info.IsDir()) {
+		fault("calendars", "%s is not a directory", c.Calendars)
 	}
 	for _, origin := range c.AllowOrigin {
 		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {

@@ -26,20 +26,27 @@ func (a *App) openSource() error {
 		}
 		a.clock = source.NewVirtualClock(start, a.config.SimSpeed)
 	}
-	s := &sim.Source{Seed: a.config.SimSeed, SourceClock: a.clock, Exchanges: a.calendar}
+	// The simulator trades by the calendars of the binary alone: what it says is
+	// a function of its seed and its clock, and no folder changes what it said.
+	exchanges, err := calendar.New()
+	if err != nil {
+		return err
+	}
+	s := &sim.Source{Seed: a.config.SimSeed, SourceClock: a.clock, Exchanges: exchanges}
 	a.source, a.origin = s, fmt.Sprintf("%s with seed %d", s.Name(), a.config.SimSeed)
 	return s.Validate()
 }
 
 // abilities are what the jobs read: the source, and the calendar for markets,
 // whose state never depends on a source.
-func (a *App) abilities() source.Abilities {
+func (a *App) abilities(ctx context.Context) (source.Abilities, error) {
 	from := source.AbilitiesOf(a.source)
 	if from.Accounts != nil {
 		from.Accounts = &source.SharedAccounts{Source: from.Accounts, MaxAge: a.wall(time.Second) / 2}
 	}
-	from.Markets = &markets{calendar: a.calendar, clock: a.clock}
-	return from
+	told, err := a.toldMarkets(ctx)
+	from.Markets = &markets{days: a.days, clock: a.clock, told: told}
+	return from, err
 }
 
 // quiet is how long a symbol may be behind the others; one that is longer has
@@ -101,19 +108,6 @@ func (a *App) barsUntil(ctx context.Context) (time.Time, error) {
 	return since, nil
 }
 
-// markets is the calendar at the source's time.
-type markets struct {
-	calendar *calendar.Calendar
-	clock    source.Clock
-}
-
-var _ source.MarketSource = (*markets)(nil)
-
-// Markets implements [source.MarketSource].
-func (m *markets) Markets(ctx context.Context) ([]thor.MarketStatus, error) {
-	return m.calendar.Statuses(m.clock.Now().Truncate(time.Millisecond)), ctx.Err()
-}
-
 // fastest is how often a job runs at most on a fast clock.
 const fastest = 100 * time.Millisecond
 
@@ -146,7 +140,7 @@ func (a *App) oldest(id thor.StreamID, newest string) string {
 		return ""
 	}
 	start := at.Truncate(24 * time.Hour)
-	if session, ok := a.calendar.SessionAt(exchangeOf(id.Owner()), at); ok {
+	if session, ok := a.days().SessionAt(exchangeOf(id.Owner()), at); ok {
 		start = session.Open
 	}
 	return start.UTC().Format(time.RFC3339)

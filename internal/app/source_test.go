@@ -92,11 +92,11 @@ func TestInstantsFollowTheSourcesClock(t *testing.T) {
 // opening of the session its newest lies in.
 func TestSnapshotsHoldTheCurrentSession(t *testing.T) {
 	t.Parallel()
-	days, err := calendar.New()
+	folder, err := calendar.OpenFolder("", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &App{calendar: days}
+	a := &App{folder: folder}
 	for _, tt := range []struct{ symbol, newest, want string }{
 		{"EQ.AAPL", "2026-11-23T18:15:00Z", "2026-11-23T14:30:00Z"},
 		{"FUT.ES", "2026-11-23T18:15:00Z", "2026-11-22T23:00:00Z"},         // Sunday evening
@@ -189,7 +189,10 @@ func TestJobsOfABeatShareAnInstant(t *testing.T) {
 	t.Parallel()
 	a := openApp(t, t.TempDir(), nil)
 	defer closeApp(t, a)
-	from := a.abilities()
+	from, err := a.abilities(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	shared, ok := from.Accounts.(*source.SharedAccounts)
 	if !ok || shared.MaxAge != time.Second/2 {
 		t.Errorf("accounts are %T %+v", from.Accounts, from.Accounts)

@@ -71,6 +71,7 @@ func (a *App) Status(context.Context) api.Status {
 		},
 		Channel: a.layer.Name(), Data: a.data, Clients: a.hub.Stats().Connections,
 		Heartbeat: api.HeartbeatStatus{IntervalMS: a.wall(time.Second).Milliseconds()},
+		Calendars: a.calendarStatus(),
 		Pipeline: api.PipelineStatus{
 			Received: counts.Received, Invalid: counts.Invalid, Unchanged: counts.Unchanged,
 			Stored: counts.Stored, Published: counts.Published, LostDigits: counts.LostDigits,
@@ -163,6 +164,13 @@ func node() string {
 
 // exportCounts adds the counts that other packages keep.
 func (a *App) exportCounts() {
+	a.metrics.Gauge("calendar_trouble", "1 while the folder of calendars cannot be used; thor status says why.", func() float64 {
+		if a.folder.State().Trouble != nil {
+			return 1
+		}
+		return 0
+	})
+	a.metrics.Gauge("calendars_ending", "Exchanges whose calendar ends within 60 days.", func() float64 { return float64(len(a.ending())) })
 	a.metrics.Gauge("hub_connections", "WebSocket connections.", func() float64 { return float64(a.hub.Stats().Connections) })
 	for name, m := range map[string]struct {
 		help  string
