@@ -52,7 +52,7 @@ var architecture = map[string][]string{
 	"web":          {},
 	"e2e":          {}, // its tests see the server from outside
 	"cmd/thor": {
-		"thor", "internal/api", "internal/app", "internal/auth", "internal/client",
+		"thor", "internal/api", "internal/app", "internal/auth", "internal/calendar", "internal/client",
 		"github.com/alecthomas/kong", "github.com/BurntSushi/toml",
 	},
 }

@@ -56,6 +56,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
 	Status  statusCommand  `cmd:"" help:"Show the state of a running server."`
 	Watch   watchCommand   `cmd:"" help:"Print what a running server pushes."`
+	Markets marketsCommand `cmd:"" help:"Show what the markets of the world do. Needs no server."`
 	Cutover cutoverCommand `cmd:"" help:"Show and move the stages of the features."`
 	Token   tokenCommand   `cmd:"" help:"Make tokens."`
 	Config  configCommand  `cmd:"" help:"Show and check the configuration."`

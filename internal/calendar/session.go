@@ -110,6 +110,27 @@ func (c *Calendar) DayName(mic, date string) string {
 	return ex.closed[d].name
 }
 
+// Occasion says what makes the day special that a market is in at an instant:
+// the date of its session, or else the one on its clock. It is empty on an
+// ordinary day, in UNKNOWN, and of a market that is not known.
+func (c *Calendar) Occasion(marketID string, at time.Time) string {
+	for _, m := range c.markets {
+		if m.fixed.MarketID != marketID {
+			continue
+		}
+		now, _ := m.table.at(at)
+		switch now.phase {
+		case thor.MarketUnknown:
+			return ""
+		case thor.MarketClosed, thor.MarketHoliday:
+			return c.DayName(m.exchange.mic, dayOf(at, m.exchange.loc).String())
+		case thor.MarketPreOpen, thor.MarketOpen, thor.MarketPreClose, thor.MarketPost, thor.MarketBreak:
+			return c.DayName(m.exchange.mic, now.session)
+		}
+	}
+	return ""
+}
+
 // opensAfter returns the index of the first session that opens after at.
 func (ex *exchange) opensAfter(at time.Time) int {
 	return sort.Search(len(ex.sessions), func(i int) bool { return ex.sessions[i].Open.After(at) })

@@ -139,6 +139,26 @@ func TestPartsAndNamesOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
+func TestOccasion(t *testing.T) {
+	t.Parallel()
+	c := setup(t)
+	for _, test := range []struct{ market, at, want string }{
+		{"XNYS", "2026-11-26 15:00", "Thanksgiving"},
+		{"XNYS.PRE", "2026-11-26 15:00", "Thanksgiving"},
+		{"XNYS", "2026-11-25 15:00", ""},
+		{"CMES", "2026-11-26 01:00", "Thanksgiving"}, // Wednesday evening, Thursday's session
+		{"CMES", "2026-11-26 19:00", "Thanksgiving"}, // closed at noon
+		{"CMES", "2026-11-27 01:00", "Day after Thanksgiving"},
+		{"XNSE", "2025-10-21 08:30", "Muhurat trading"},
+		{"XNYS", "2028-11-23 15:00", ""},
+		{"XXXX", "2026-11-26 15:00", ""},
+	} {
+		if got := c.Occasion(test.market, utc(test.at)); got != test.want {
+			t.Errorf("%s at %s: got %q, want %q", test.market, test.at, got, test.want)
+		}
+	}
+}
+
 func TestDayName(t *testing.T) {
 	t.Parallel()
 	c := setup(t)
