@@ -2,6 +2,7 @@ import type { MarketPhase, MarketStatus } from "@thor/client";
 import { useClient, useDirectory, useFeature, useNow } from "@thor/react";
 import type { ReactNode } from "react";
 import { words } from "../lib/format.ts";
+import { inDisplayOrder } from "../lib/markets.ts";
 import { clockTime, countdown, weekday } from "../lib/time.ts";
 import { Chip, type Tone } from "./Chip.tsx";
 import { Panel } from "./Panel.tsx";
@@ -42,7 +43,7 @@ export function Markets({ markets }: { markets: readonly MarketStatus[] }): Reac
   const now = client.clock.sourceNow();
   return (
     <ul className="markets">
-      {markets.map((market) => (
+      {inDisplayOrder(markets).map((market) => (
         <Market key={market.market_id} market={market} now={now} speed={source?.speed ?? 1} />
       ))}
     </ul>
@@ -76,9 +77,11 @@ function Market({ market, now, speed }: { market: MarketStatus; now: number; spe
 const overdue = 15_000;
 
 /** What comes next, and how long that is away. What does not come is said to be late. */
-export function nextEvent({ next_event, next_event_at }: MarketStatus, now: number, speed: number): string {
+export function nextEvent(market: MarketStatus, now: number, speed: number): string {
+  const { status, next_event, next_event_at } = market;
   if (next_event === undefined || next_event_at === undefined) return "No further change is known";
-  const { next } = phaseOf(next_event);
+  const over = status === "HOLIDAY" && next_event === "CLOSED"; // it closes nothing
+  const next = over ? "Holiday ends in" : phaseOf(next_event).next;
   const left = Date.parse(next_event_at) - now;
   if (left >= 1000) return `${next} ${countdown(left)}`;
   const what = next.replace(/ (in|from)$/, "");

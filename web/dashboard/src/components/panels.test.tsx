@@ -91,6 +91,9 @@ describe("the markets", () => {
 
   it("count down to what comes next, and say when nothing is known to come", () => {
     expect(nextEvent(market, Date.parse("2026-11-23T14:29:00Z"), 1)).toBe("Opens in 1:00");
+    const holiday: MarketStatus = { ...market, status: "HOLIDAY", next_event: "CLOSED" };
+    expect(nextEvent(holiday, Date.parse("2026-11-23T14:29:00Z"), 1)).toBe("Holiday ends in 1:00");
+    expect(nextEvent(holiday, Date.parse("2026-11-23T14:30:00Z"), 1)).toBe("Holiday ends now");
     const { next_event, next_event_at, ...last } = market;
     expect(nextEvent(last, 0, 1)).toBe("No further change is known");
   });
