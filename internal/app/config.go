@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"thor"
+	"thor/internal/calendar"
 	"thor/internal/source/sim"
 )
 
@@ -138,6 +139,8 @@ func (c Config) Validate() error {
 	}
 	if info, err := os.Stat(c.Calendars); c.Calendars != "" && (err != nil || !info.IsDir()) {
 		fault("calendars", "%s is not a directory", c.Calendars)
+	} else if _, err := calendar.OpenFolder(c.Calendars, time.Time{}); err != nil {
+		errs = append(errs, err)
 	}
 	for _, origin := range c.AllowOrigin {
 		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {

@@ -19,6 +19,10 @@ test("all four panels fill and move, and what arrives in shadow is in the consol
     await expect(panel(page, title).getByText("SIMULATED")).toBeVisible();
   }
   await expect(panel(page, "Global market").getByText("SIMULATED")).toHaveCount(0); // the calendar is real
+  const markets = panel(page, "Global market").getByRole("listitem");
+  await expect(markets).toHaveCount(11);
+  await expect(markets.first()).toContainText("Tokyo"); // east to west
+  await expect(markets.last()).toContainText("GLOBEX");
   const before = await equity(page).textContent();
   await expect(equity(page)).not.toHaveText(before ?? "");
   const total = panel(page, "Positions").getByRole("row", { name: /^Total/ });
