@@ -37,9 +37,10 @@ type Logs struct {
 
 	generation atomic.Uint64 // moves when a log comes or goes
 
-	mu   sync.RWMutex // guards what follows; taken before a Log's
-	logs map[thor.StreamID]*Log
-	off  map[string]bool // features whose streams are closed
+	mu     sync.RWMutex // guards what follows; taken before a Log's
+	logs   map[thor.StreamID]*Log
+	closed map[thor.StreamID]*Log // of features that are off, for Held alone
+	off    map[string]bool        // features whose streams are closed
 }
 
 // Append adds stored events to their logs. Events of features that are closed
@@ -110,6 +111,7 @@ func (s *Logs) load(ctx context.Context, id thor.StreamID) error {
 		s.logs = map[thor.StreamID]*Log{}
 	}
 	s.logs[id] = NewLog(id, limits, at, latest)
+	delete(s.closed, id)
 	s.generation.Add(1)
 	return nil
 }
@@ -128,6 +130,10 @@ func (s *Logs) SetPublishing(feature string, on bool) {
 			if id.Feature() == feature {
 				l.End()
 				delete(s.logs, id)
+				if s.closed == nil {
+					s.closed = map[thor.StreamID]*Log{}
+				}
+				s.closed[id] = l
 			}
 		}
 	}
