@@ -254,6 +254,7 @@ func (c *conn) hello() {
 	for name, f := range features {
 		c.assigned[name] = f.DataSource
 	}
+	c.announce()
 	c.flush()
 }
 

@@ -45,6 +45,7 @@ type conn struct {
 	order     []*sub // for taking turns
 	turn      int
 	assigned  map[string]thor.DataSource
+	announced map[string]*announcement // notices it was sent
 
 	reading bool   // a subscribe waits for the store
 	held    []byte // what came from the client since

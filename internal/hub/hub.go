@@ -38,6 +38,7 @@ type FeatureState struct {
 	Stage      thor.Stage      `json:"stage"`
 	DataSource thor.DataSource `json:"data_source"`
 	Rev        uint64          `json:"rev"`
+	Forced     bool            `json:"forced,omitempty"` // the stage is
 }
 
 // Source is what hello says of where the data comes from.
@@ -86,6 +87,7 @@ type Hub struct {
 	next      atomic.Uint64 // picks the shard of a connection
 	drained   atomic.Bool   // no new connections
 	beat      atomic.Pointer[beat]
+	notices   announcements
 }
 
 // beat is the newest heartbeat, encoded once for everybody.
@@ -164,8 +166,8 @@ func (h *Hub) Beat(heartbeat thor.Heartbeat) error {
 	return nil
 }
 
-// Reassign makes every connection look at the stages again: one in canary is
-// told where its data comes from.
+// Reassign makes every connection look at the stages again: it is told what is
+// forced, and in canary where its data comes from.
 func (h *Hub) Reassign() {
 	for _, s := range h.shards {
 		s.post(event{kind: eventReassign})

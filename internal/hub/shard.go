@@ -118,6 +118,7 @@ func (s *shard) handle(ctx context.Context, e event) {
 	switch e.kind {
 	case eventReassign:
 		for c := range s.conns {
+			c.announce()
 			c.assign()
 			c.flush()
 		}
