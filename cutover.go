@@ -11,6 +11,35 @@ type FeatureStage struct {
 	Weight  int       `json:"weight"` // share of clients that render WebSocket in canary, in percent
 	Reason  string    `json:"reason"`
 	Since   time.Time `json:"since"`
+
+	Freeze Freeze `json:"-"` // who moves the feature forward must know, a client need not
+}
+
+// Freeze is a person's stop: while it stands the feature does not move forward.
+// The zero value is none.
+type Freeze struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+}
+
+// Frozen reports whether the feature is frozen.
+func (s FeatureStage) Frozen() bool { return s.Freeze != Freeze{} }
+
+// After is where the feature stands after a transition. Stages are nothing but
+// their transitions, one after the other: so the audit says whether a stage is
+// true.
+func (s FeatureStage) After(t Transition) FeatureStage {
+	s.Feature, s.Rev = t.Feature, t.Rev
+	switch t.Action {
+	case ActionFreeze:
+		s.Freeze = Freeze{By: t.Actor, Reason: t.Reason, Since: t.At}
+	case ActionUnfreeze:
+		s.Freeze = Freeze{}
+	case ActionInitial, ActionPromote, ActionRollback, ActionOverride:
+		s.Stage, s.Weight, s.Reason, s.Since = t.To, t.Weight, t.Reason, t.At
+	}
+	return s
 }
 
 // Validate reports everything that is wrong with s.
@@ -40,6 +69,8 @@ const (
 	ActionPromote  Action = "promote"  // one step forward
 	ActionRollback Action = "rollback" // back, any distance
 	ActionOverride Action = "override" // by WS_FEATURE_…, at start
+	ActionFreeze   Action = "freeze"   // no step forward from now on
+	ActionUnfreeze Action = "unfreeze"
 )
 
 // Transition is one step of a feature from a stage to another, and an entry of
@@ -57,11 +88,9 @@ type Transition struct {
 	Reason  string    `json:"reason"`
 	Gate    string    `json:"gate"` // what was judged before, in words
 	Build   string    `json:"build"`
-}
 
-// Stage is where the feature stands after the transition.
-func (t Transition) Stage() FeatureStage {
-	return FeatureStage{
-		Feature: t.Feature, Stage: t.To, Rev: t.Rev, Weight: t.Weight, Reason: t.Reason, Since: t.At,
-	}
+	// Previous is the hash of the entry before, and Hash the entry's own: see
+	// [Transition.Sum]. Both are the store's.
+	Previous string `json:"previous"`
+	Hash     string `json:"hash"`
 }

@@ -32,7 +32,14 @@ func ParseStage(name string) (Stage, error) {
 		WithHint("The stages are off, shadow, canary, live, rampdown and complete.")
 }
 
-func (s Stage) String() string { return stageNames[s] }
+// String is the stage's name. What is no stage, as in a row of a store that
+// somebody has changed, is "unknown".
+func (s Stage) String() string {
+	if int(s) >= len(stageNames) {
+		return "unknown"
+	}
+	return stageNames[s]
+}
 
 // MarshalText writes the stage's name.
 func (s Stage) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

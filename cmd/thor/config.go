@@ -171,6 +171,9 @@ func (c *configShow) Run(m *Main, file *fileSettings, k *kong.Context) error {
 	for _, variable := range slices.Sorted(maps.Keys(switches)) {
 		fmt.Fprintf(w, "\t%s\tenvironment\t%s\n", switches[variable], variable)
 	}
+	if force := c.complete(k, file).Force; force != "" {
+		fmt.Fprintf(w, "\t%s\tenvironment\t%s\n", force, app.ForceVariable)
+	}
 	return w.Flush()
 }
 

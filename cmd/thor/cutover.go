@@ -14,6 +14,8 @@ type cutoverCommand struct {
 	Show     cutoverShow     `cmd:"" default:"1" help:"Show where every feature stands."`
 	Promote  cutoverPromote  `cmd:"" help:"Move a feature one step forward."`
 	Rollback cutoverRollback `cmd:"" help:"Move a feature back, at once and from any stage."`
+	Freeze   cutoverFreeze   `cmd:"" help:"Stop steps forward of a feature; a rollback still works."`
+	Unfreeze cutoverUnfreeze `cmd:"" help:"Allow steps forward again."`
 	History  cutoverHistory  `cmd:"" help:"Show what was done to a feature, by whom and why."`
 }
 
@@ -30,6 +32,12 @@ func (c *cutoverShow) Run(ctx context.Context, m *Main) error {
 		stage := f.Stage.String()
 		if f.Stage == thor.StageCanary {
 			stage += fmt.Sprintf(" %d %%", f.Weight)
+		}
+		if f.Forced != nil {
+			stage = fmt.Sprintf("%s (stored: %s), forced: %s", f.Effective, stage, f.Forced.By)
+		}
+		if f.Frozen != nil {
+			f.Gate = "frozen by " + f.Frozen.By
 		}
 		rows = append(rows, []string{
 			f.Feature, stage, f.Since.Local().Format(time.DateTime), f.Reason, f.Next, f.Gate, fmt.Sprint(f.Rev),
@@ -58,7 +66,7 @@ func (c *cutoverPromote) Run(ctx context.Context, m *Main) error {
 	if err != nil {
 		return err
 	}
-	printStep(m.Stdout, step)
+	m.printStep(step)
 	return nil
 }
 
@@ -75,14 +83,71 @@ func (c *cutoverRollback) Run(ctx context.Context, m *Main) error {
 	if err != nil {
 		return err
 	}
-	printStep(m.Stdout, step)
+	m.printStep(step)
 	return nil
 }
 
+type cutoverFreeze struct {
+	server
+	Feature string `arg:"" help:"The feature."`
+	Reason  string `name:"reason" help:"Why, for the audit and for who wants to move it."`
+}
+
+// Run freezes a feature.
+func (c *cutoverFreeze) Run(ctx context.Context, m *Main) error {
+	step, err := c.client().Freeze(ctx, c.Feature, c.Reason)
+	if err != nil {
+		return err
+	}
+	if !step.Changed {
+		step.Action = thor.ActionFreeze
+	}
+	m.printStep(step)
+	return nil
+}
+
+type cutoverUnfreeze struct {
+	server
+	Feature string `arg:"" help:"The feature."`
+	Reason  string `name:"reason" help:"Why, for the audit."`
+}
+
+// Run ends the freeze of a feature.
+func (c *cutoverUnfreeze) Run(ctx context.Context, m *Main) error {
+	step, err := c.client().Unfreeze(ctx, c.Feature, c.Reason)
+	if err != nil {
+		return err
+	}
+	if !step.Changed {
+		step.Action = thor.ActionUnfreeze
+	}
+	m.printStep(step)
+	return nil
+}
+
+// printStep says what a step did, and warns when the store does not have it.
+func (m *Main) printStep(s client.Step) {
+	printStep(m.Stdout, s)
+	if !s.Durable {
+		fmt.Fprintf(m.Stderr, "thor: warning: it is not stored: %s\n", s.Trouble)
+	}
+}
+
 func printStep(out io.Writer, s client.Step) {
+	frozen := map[thor.Action]string{thor.ActionFreeze: "frozen", thor.ActionUnfreeze: "not frozen"}[s.Action]
 	switch {
+	case !s.Changed && frozen != "":
+		fmt.Fprintf(out, "%s is %s already: nothing was changed\n", s.Feature, frozen)
 	case !s.Changed:
 		fmt.Fprintf(out, "%s is in %s already: nothing was changed\n", s.Feature, s.To)
+	case frozen != "" && !s.Durable:
+		fmt.Fprintf(out, "%s: %s\n", s.Feature, map[thor.Action]string{
+			thor.ActionFreeze: "frozen on this server", thor.ActionUnfreeze: "frozen until it is stored",
+		}[s.Action])
+	case frozen != "":
+		fmt.Fprintf(out, "%s: %s, revision %d\n", s.Feature, frozen, s.Rev)
+	case !s.Durable:
+		fmt.Fprintf(out, "%s: %s → %s, in effect on this server\n", s.Feature, s.From, s.To)
 	case s.Action == thor.ActionPromote:
 		weight := ""
 		if s.To == thor.StageCanary {

@@ -25,6 +25,7 @@ const (
 	exitFailed   = 1 // it was tried and did not work
 	exitUsage    = 2 // the command line or the configuration is wrong
 	exitConflict = 5 // the stage does not allow it, or somebody changed it first
+	exitBroken   = 6 // the audit does not hold
 )
 
 func main() {
@@ -58,6 +59,7 @@ type commands struct {
 	Watch   watchCommand   `cmd:"" help:"Print what a running server pushes."`
 	Markets marketsCommand `cmd:"" help:"Show what the markets of the world do. Needs no server."`
 	Cutover cutoverCommand `cmd:"" help:"Show and move the stages of the features."`
+	Audit   auditCommand   `cmd:"" help:"Show what was done to the features, and check the record."`
 	Token   tokenCommand   `cmd:"" help:"Make tokens."`
 	Config  configCommand  `cmd:"" help:"Show and check the configuration."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -145,6 +147,9 @@ func (m *Main) fail(err error) int {
 	}
 	if _, ok := errors.AsType[usage](err); ok {
 		return exitUsage
+	}
+	if errors.Is(err, errBroken) {
+		return exitBroken
 	}
 	switch thor.ErrorCode(err) {
 	case thor.EINVALID:

@@ -85,7 +85,7 @@ func startServer(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	s.cmd = exec.Command(path, append([]string{"serve", "--addr", "localhost:0"}, args...)...)
 	s.cmd.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"THOR_AUTH_KEY", "WS_FEATURE_POSITIONS"} {
+	for _, name := range []string{"THOR_AUTH_KEY", "THOR_FORCE", "WS_FEATURE_POSITIONS"} {
 		if value := ts.Getenv(name); value != "" {
 			s.cmd.Env = append(s.cmd.Environ(), name+"="+value)
 		}

@@ -22,6 +22,7 @@ type settings struct {
 func (s *settings) complete(k *kong.Context, file *fileSettings) app.Config {
 	c := s.Config
 	c.Overrides = app.ReadOverrides(os.Environ())
+	c.Force = os.Getenv(app.ForceVariable)
 	if c.Virtual() && origins(k, file)["data"] == byDefault {
 		c.Data = ""
 	}

@@ -56,12 +56,32 @@ func printStatus(out io.Writer, s api.Status) error {
 		if f.LastMS != nil {
 			last = age(time.Duration(*f.LastMS) * time.Millisecond)
 		}
+		stage := f.Effective.String()
+		if f.Forced != nil {
+			stage += ", forced: " + f.Forced.By
+		}
+		if f.Frozen != nil {
+			stage += ", frozen"
+		}
 		rows = append(rows, []string{
-			f.Feature, f.Stage.String(), f.DataSource, last, fmt.Sprint(f.MessagesPerMinute), fmt.Sprint(f.RESTPerMinute),
+			f.Feature, stage, f.DataSource, last, fmt.Sprint(f.MessagesPerMinute), fmt.Sprint(f.RESTPerMinute),
 		})
 	}
 	printTable(out, rows, 3)
 	printCalendars(out, s.Calendars)
+	for _, f := range s.Features {
+		if f.Forced != nil {
+			fmt.Fprintf(out, "%s is forced to %s by %s since %s; its stored stage is %s\n",
+				f.Feature, f.Forced.Stage, f.Forced.By, f.Forced.Since.Local().Format(time.DateTime), f.Stage)
+		}
+		if f.Frozen != nil {
+			fmt.Fprintf(out, "%s is frozen by %s since %s%s; it ends with: thor cutover unfreeze %s\n",
+				f.Feature, f.Frozen.By, f.Frozen.Since.Local().Format(time.DateTime), because(f.Frozen.Reason), f.Feature)
+		}
+	}
+	for _, trouble := range s.Troubles {
+		fmt.Fprintln(out, trouble)
+	}
 	for _, j := range s.Jobs {
 		if j.Trouble != "" {
 			fmt.Fprintf(out, "job %s %s\n", j.Job, j.Trouble)
@@ -130,6 +150,13 @@ func width(text string) int {
 		}
 	}
 	return columns
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (" + reason + ")"
 }
 
 func count(n int64, noun string) string {

@@ -32,9 +32,11 @@ type reader interface {
 
 // controller moves the stages.
 type controller interface {
-	Stage(feature string) (thor.FeatureStage, error)
+	State(feature string) (cutover.State, error)
 	Promote(ctx context.Context, p cutover.Promotion) (thor.Transition, error)
-	Rollback(ctx context.Context, feature string, to thor.Stage, actor, reason string) (thor.Transition, bool, error)
+	Rollback(ctx context.Context, feature string, to thor.Stage, actor, reason string) (cutover.Outcome, error)
+	Freeze(ctx context.Context, feature, actor, reason string) (cutover.Outcome, error)
+	Unfreeze(ctx context.Context, feature, actor, reason string) (cutover.Outcome, error)
 	History(ctx context.Context, feature string, limit int) ([]thor.Transition, error)
 	DataSource(feature, client string) thor.DataSource
 }
@@ -43,8 +45,11 @@ type controller interface {
 type Config struct {
 	Version string
 	Store   reader
+	Memory  memory // answers when the store does not; nil is none
 	Stages  controller
-	Door    *auth.Door
+	// Audit reads the audit of all features.
+	Audit func(ctx context.Context) (thor.Audit, error)
+	Door  *auth.Door
 	// Status is what /api/status answers.
 	Status func(ctx context.Context) Status
 	// Oldest gives the oldest key of a stream that belongs to the current
@@ -82,6 +87,7 @@ func New(c Config) *API {
 		a.registerFeature(f)
 	}
 	a.registerStages()
+	a.registerAudit()
 	a.registerOwned()
 	a.registerTickets()
 	a.registerStatus()

@@ -56,7 +56,7 @@ func setup(t *testing.T, change func(*Config)) *world {
 	}
 	w := &world{store: s}
 	c := Config{
-		Version: "test", Store: s, Stages: stages, Door: &auth.Door{},
+		Version: "test", Store: s, Stages: stages, Audit: s.Audit, Door: &auth.Door{},
 		Status: func(context.Context) Status { return Status{Version: "test"} },
 		Served: func(feature, consumer string) { w.served = append(w.served, feature+" "+consumer) },
 		Mount: map[string]http.Handler{

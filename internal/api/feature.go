@@ -37,7 +37,7 @@ type featureOutput struct {
 	CacheControl string   `header:"Cache-Control"`
 	Vary         []string `header:"Vary"`
 	Age          string   `header:"Age" doc:"Whole seconds since the newest event."`
-	Cutover      string   `header:"Cutover" doc:"The feature's stage, this client's data source, and the revision."`
+	Cutover      string   `header:"Cutover" doc:"The stage in effect, this client's data source, and the revision; forced where the stage is, stale where the store cannot be read."`
 	Body         []byte
 }
 
@@ -55,13 +55,13 @@ func (a *API) registerFeature(f thor.Feature) {
 			"200": {Content: map[string]*huma.MediaType{"application/json": {Schema: a.answerSchema(f), Example: a.example(f)}}},
 			"304": {Description: "Not Modified"},
 		},
-		Errors: []int{401, 403, 404, 410, 422},
+		Errors: []int{401, 403, 404, 410, 422, 503},
 	}
 	register(a, op, func(ctx context.Context, in *featureInput) (*featureOutput, error) {
 		out, err := a.feature(ctx, f, in)
 		if err != nil {
 			// A client that only polls learns from every answer where it stands.
-			return nil, huma.ErrorWithHeaders(err, http.Header{"Cutover": {a.cutoverHeader(ctx, f, in.Client)}, "Cache-Control": {"no-store"}})
+			return nil, huma.ErrorWithHeaders(err, http.Header{"Cutover": {a.cutoverHeader(ctx, f, in.Client, false)}, "Cache-Control": {"no-store"}})
 		}
 		return out, nil
 	})
@@ -119,11 +119,11 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 	if err != nil {
 		return nil, err
 	}
-	stage, err := a.Stages.Stage(f.Name)
+	state, err := a.Stages.State(f.Name)
 	if err != nil {
 		return nil, err
 	}
-	if stage.Stage == thor.StageComplete {
+	if state.Effective.Stage == thor.StageComplete {
 		return nil, thor.Errorf(thor.EGONE, "%s is complete: its REST endpoint has been retired", f.Name).
 			WithHint("It is pushed over the WebSocket at /ws/.")
 	}
@@ -131,27 +131,27 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 	if err != nil {
 		return nil, err
 	}
-	version, events, err := a.Store.Latest(ctx, id, part)
+	read, err := a.latest(ctx, id, part)
 	if err != nil {
 		return nil, err
 	}
-	if version.Seq == 0 {
+	if read.version.Seq == 0 {
 		return nil, thor.Errorf(thor.ENOTFOUND, "nothing is known of %s yet", id)
 	}
-	newest := events
-	if len(events) == 0 { // of the part that was asked for
-		if _, newest, err = a.Store.Latest(ctx, id, thor.Window{Limit: 1}); err != nil {
+	newest := read
+	if len(read.events) == 0 { // of the part that was asked for
+		if newest, err = a.latest(ctx, id, thor.Window{Limit: 1}); err != nil {
 			return nil, err
 		}
 	}
 	out := &featureOutput{
 		Status:       http.StatusOK,
 		ContentType:  "application/json",
-		ETag:         etag(f, id, version, part),
+		ETag:         etag(f, id, read.version, part),
 		CacheControl: "private, no-cache",
 		Vary:         []string{"Authorization, Cookie, Thor-Client"},
-		Age:          strconv.Itoa(age(newest)),
-		Cutover:      a.cutoverHeader(ctx, f, in.Client),
+		Age:          strconv.Itoa(age(newest.events)),
+		Cutover:      a.cutoverHeader(ctx, f, in.Client, read.stale || newest.stale),
 	}
 	if a.Served != nil {
 		a.Served(f.Name, consumer(in.Client))
@@ -160,7 +160,7 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 		out.Status, out.ContentType = http.StatusNotModified, ""
 		return out, nil
 	}
-	out.Body = a.body(f, id, events, part)
+	out.Body = a.body(f, id, read.events, part)
 	return out, nil
 }
 
@@ -273,13 +273,24 @@ func age(events []thor.Event) int {
 	return max(0, int(time.Since(newest)/time.Second))
 }
 
-// cutoverHeader tells a client that only polls where the feature stands.
-func (a *API) cutoverHeader(ctx context.Context, f thor.Feature, client string) string {
-	stage, err := a.Stages.Stage(f.Name)
+// cutoverHeader tells a client that only polls where the feature stands: a
+// dictionary (RFC 8941), whose members without a value are true. Forced is that
+// the stage is, stale that the answer is from memory, for the store cannot be
+// read.
+func (a *API) cutoverHeader(ctx context.Context, f thor.Feature, client string, stale bool) string {
+	state, err := a.Stages.State(f.Name)
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("stage=%s, data_source=%s, rev=%d", stage.Stage, a.Stages.DataSource(f.Name, identityOf(ctx, client)), stage.Rev)
+	now := state.Effective
+	header := fmt.Sprintf("stage=%s, data_source=%s, rev=%d", now.Stage, a.Stages.DataSource(f.Name, identityOf(ctx, client)), now.Rev)
+	if state.Forced != nil {
+		header += ", forced"
+	}
+	if stale {
+		header += ", stale"
+	}
+	return header
 }
 
 // consumer sorts those who call REST into those that use our client and the

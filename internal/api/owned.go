@@ -60,7 +60,7 @@ func (a *API) registerOwned() {
 // accounts lists the accounts the caller may see, sorted. An account exists
 // once something of it was stored.
 func (a *API) accounts(ctx context.Context) ([]string, error) {
-	ids, err := a.Store.Streams(ctx)
+	ids, err := a.streams(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (a *API) accounts(ctx context.Context) ([]string, error) {
 }
 
 func (a *API) symbols(ctx context.Context) (*symbolsOutput, error) {
-	ids, err := a.Store.Streams(ctx)
+	ids, err := a.streams(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -89,13 +89,13 @@ func (a *API) symbols(ctx context.Context) (*symbolsOutput, error) {
 		if err != nil || f.Scope != thor.ScopeSymbol {
 			continue
 		}
-		_, events, err := a.Store.Latest(ctx, id, thor.Window{Limit: 1})
+		read, err := a.latest(ctx, id, thor.Window{Limit: 1})
 		if err != nil {
 			return nil, err
 		}
 		entry := symbolEntry{Symbol: id.Owner(), Display: id.Owner()}
-		if len(events) == 1 {
-			if err := json.Unmarshal(events[0].Data, &entry); err != nil {
+		if len(read.events) == 1 {
+			if err := json.Unmarshal(read.events[0].Data, &entry); err != nil {
 				return nil, err
 			}
 		}

@@ -15,6 +15,10 @@ import (
 // FeatureState is where a feature stands and what comes next.
 type FeatureState struct {
 	thor.FeatureStage
+	Effective  thor.Stage      `json:"effective" doc:"the earlier of stored and forced: what counts"`
+	Forced     *cutover.Force  `json:"forced,omitempty" doc:"what forces it back"`
+	Frozen     *thor.Freeze    `json:"frozen,omitempty" doc:"who stopped steps forward"`
+	Unstored   bool            `json:"unstored,omitempty" doc:"a step is in effect that the store does not have yet"`
 	DataSource thor.DataSource `json:"data_source" doc:"what this client renders"`
 	Next       string          `json:"next,omitempty" doc:"the next stage"`
 	Gate       string          `json:"gate" doc:"what stands before the next stage"`
@@ -59,12 +63,21 @@ type (
 		Client string `header:"Thor-Client"`
 	}
 	transitionOutput struct {
-		ETag string `header:"ETag"`
-		Body transitionBody
+		Status int
+		ETag   string `header:"ETag"`
+		Body   transitionBody
 	}
 	transitionBody struct {
 		thor.Transition
-		Changed bool `json:"changed"`
+		Changed bool   `json:"changed"`
+		Durable bool   `json:"durable" doc:"false: in effect on this server, and stored when the store is back"`
+		Trouble string `json:"trouble,omitempty" doc:"why it is not stored, and what if the server ends before"`
+	}
+	freezeInput struct {
+		Feature string `path:"feature" example:"account_balance"`
+		Body    *struct {
+			Reason string `json:"reason,omitempty" maxLength:"500"`
+		}
 	}
 	promoteInput struct {
 		Feature string `path:"feature" example:"account_balance"`
@@ -119,12 +132,28 @@ func (a *API) registerStages() {
 	})
 	register(a, huma.Operation{
 		OperationID: "promote-feature", Method: http.MethodPost, Path: "/api/features/{feature}/promote",
-		Summary: "Move a feature one step forward", Tags: tags, Errors: []int{400, 401, 403, 404, 409, 412, 413, 415, 422, 428},
+		Summary: "Move a feature one step forward", Tags: tags, Errors: []int{400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 503},
 	}, a.promote)
 	register(a, huma.Operation{
 		OperationID: "rollback-feature", Method: http.MethodPost, Path: "/api/features/{feature}/rollback",
 		Summary: "Move a feature back, any distance", Tags: tags, Errors: []int{400, 401, 403, 404, 413, 415, 422},
 	}, a.rollback)
+	register(a, huma.Operation{
+		OperationID: "freeze-feature", Method: http.MethodPost, Path: "/api/features/{feature}/freeze",
+		Summary: "Stop steps forward", Tags: tags, Errors: []int{400, 401, 403, 404, 413, 415, 422},
+	}, func(ctx context.Context, in *freezeInput) (*transitionOutput, error) {
+		return a.freeze(ctx, in, a.Stages.Freeze)
+	})
+	register(a, huma.Operation{
+		OperationID: "unfreeze-feature", Method: http.MethodPost, Path: "/api/features/{feature}/unfreeze",
+		Summary: "Allow steps forward again", Tags: tags, Errors: []int{400, 401, 403, 404, 413, 415, 422},
+	}, func(ctx context.Context, in *freezeInput) (*transitionOutput, error) {
+		return a.freeze(ctx, in, a.Stages.Unfreeze)
+	})
+	for _, verb := range []string{"rollback", "freeze", "unfreeze"} {
+		responses := a.huma.OpenAPI().Paths["/api/features/{feature}/"+verb].Post.Responses
+		responses["202"] = &huma.Response{Description: "In effect on this server, and not stored: the store is away", Content: responses["200"].Content}
+	}
 	register(a, huma.Operation{
 		OperationID: "get-feature-history", Method: http.MethodGet, Path: "/api/features/{feature}/history",
 		Summary: "The transitions of a feature", Tags: tags, Errors: []int{401, 404},
@@ -138,7 +167,7 @@ func (a *API) registerStages() {
 
 // state is where a feature stands, for the caller.
 func (a *API) state(ctx context.Context, feature, client string) (FeatureState, error) {
-	stage, err := a.Stages.Stage(feature)
+	state, err := a.Stages.State(feature)
 	if err != nil {
 		return FeatureState{}, err
 	}
@@ -147,10 +176,14 @@ func (a *API) state(ctx context.Context, feature, client string) (FeatureState, 
 		return FeatureState{}, err
 	}
 	s := FeatureState{
-		FeatureStage: stage, DataSource: a.Stages.DataSource(feature, identityOf(ctx, client)), Gate: cutover.NoGate, About: describeFeature(f),
+		FeatureStage: state.Stored, Effective: state.Effective.Stage, Forced: state.Forced, Unstored: state.Unstored,
+		DataSource: a.Stages.DataSource(feature, identityOf(ctx, client)), Gate: cutover.NoGate, About: describeFeature(f),
 	}
-	if stage.Stage < thor.StageComplete {
-		s.Next = (stage.Stage + 1).String()
+	if state.Effective.Frozen() {
+		s.Frozen = &state.Effective.Freeze
+	}
+	if state.Stored.Stage < thor.StageComplete {
+		s.Next = (state.Stored.Stage + 1).String()
 	}
 	return s, nil
 }
@@ -180,7 +213,16 @@ func (a *API) promote(ctx context.Context, in *promoteInput) (*transitionOutput,
 	if err != nil {
 		return nil, err
 	}
-	return &transitionOutput{ETag: revTag(step.Rev), Body: transitionBody{step, true}}, nil
+	return a.moved(cutover.Outcome{Transition: step, Changed: true, Durable: true}), nil
+}
+
+// moved is the answer to a step: 202 when the store does not have it.
+func (a *API) moved(o cutover.Outcome) *transitionOutput {
+	out := &transitionOutput{Status: http.StatusOK, ETag: revTag(o.Rev), Body: transitionBody{o.Transition, o.Changed, o.Durable, o.Trouble}}
+	if !o.Durable {
+		out.Status = http.StatusAccepted
+	}
+	return out
 }
 
 // parseRev reads the revision a promotion is based on.
@@ -210,18 +252,42 @@ func (a *API) rollback(ctx context.Context, in *rollbackInput) (*transitionOutpu
 			}
 		}
 	}
-	step, changed, err := a.Stages.Rollback(ctx, in.Feature, to, p.Subject, reason)
+	o, err := a.Stages.Rollback(ctx, in.Feature, to, p.Subject, reason)
 	if err != nil {
 		return nil, err
 	}
-	if !changed { // the answer is the step that brought it here
-		last, err := a.Stages.History(ctx, in.Feature, 1)
-		if err != nil {
-			return nil, err
-		}
-		if len(last) == 1 {
-			step = last[0]
-		}
+	return a.moved(a.withLast(ctx, o)), nil
+}
+
+// withLast makes the answer to a step that changed nothing the step that brought
+// the feature there, where it can be read.
+func (a *API) withLast(ctx context.Context, o cutover.Outcome) cutover.Outcome {
+	if o.Changed || !o.Durable {
+		return o
 	}
-	return &transitionOutput{ETag: revTag(step.Rev), Body: transitionBody{step, changed}}, nil
+	last, err := within(ctx, readWait, func(ctx context.Context) ([]thor.Transition, error) {
+		return a.Stages.History(ctx, o.Feature, 1)
+	})
+	if err == nil && len(last) == 1 {
+		o.Transition = last[0]
+	}
+	return o
+}
+
+func (a *API) freeze(
+	ctx context.Context, in *freezeInput, act func(ctx context.Context, feature, actor, reason string) (cutover.Outcome, error),
+) (*transitionOutput, error) {
+	p, err := requireOperator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reason := ""
+	if in.Body != nil {
+		reason = in.Body.Reason
+	}
+	o, err := act(ctx, in.Feature, p.Subject, reason)
+	if err != nil {
+		return nil, err
+	}
+	return a.moved(a.withLast(ctx, o)), nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"thor"
+	"thor/internal/cutover"
 )
 
 // Status is the state of the server: all that `thor status` prints.
@@ -25,6 +26,7 @@ type Status struct {
 	Features  []FeatureStatus `json:"features"`
 	Jobs      []JobStatus     `json:"jobs"`
 	Pipeline  PipelineStatus  `json:"pipeline"`
+	Troubles  []string        `json:"troubles" doc:"what a person should know of stages, forces and the audit"`
 }
 
 // SourceStatus is where the data comes from.
@@ -60,14 +62,18 @@ type HeartbeatStatus struct {
 
 // FeatureStatus is one line of the table.
 type FeatureStatus struct {
-	Feature           string     `json:"feature"`
-	Stage             thor.Stage `json:"stage"`
-	Weight            int        `json:"weight"`
-	Rev               uint64     `json:"rev"`
-	DataSource        string     `json:"data_source" doc:"as people read it: REST (Shadow)"`
-	LastMS            *int64     `json:"last_ms" doc:"since the newest event; null before the first"`
-	MessagesPerMinute int64      `json:"messages_per_minute"`
-	RESTPerMinute     int64      `json:"rest_per_minute"`
+	Feature           string         `json:"feature"`
+	Stage             thor.Stage     `json:"stage" doc:"as stored"`
+	Effective         thor.Stage     `json:"effective" doc:"the earlier of stored and forced: what counts"`
+	Weight            int            `json:"weight" doc:"of the stage in effect"`
+	Rev               uint64         `json:"rev"`
+	Forced            *cutover.Force `json:"forced,omitempty" doc:"what forces it back"`
+	Frozen            *thor.Freeze   `json:"frozen,omitempty" doc:"who stopped steps forward"`
+	Unstored          bool           `json:"unstored,omitempty" doc:"a step of it is in effect that the store does not have yet"`
+	DataSource        string         `json:"data_source" doc:"as people read it: REST (Shadow)"`
+	LastMS            *int64         `json:"last_ms" doc:"since the newest event; null before the first"`
+	MessagesPerMinute int64          `json:"messages_per_minute"`
+	RESTPerMinute     int64          `json:"rest_per_minute"`
 }
 
 // JobStatus is the state of one job.
@@ -154,7 +160,8 @@ func (a *API) ready(ctx context.Context) Health {
 	h := Health{OK: true, Checks: map[string]string{}}
 	for _, check := range a.Checks {
 		h.Checks[check.Name] = "ok"
-		if err := check.Run(ctx); err != nil {
+		_, err := within(ctx, checkTimeout, func(ctx context.Context) (struct{}, error) { return struct{}{}, check.Run(ctx) })
+		if err != nil {
 			h.OK = false
 			h.Checks[check.Name] = err.Error()
 		}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -61,9 +62,11 @@ type App struct {
 	metrics  *metrics.Metrics
 	feeds    map[string]*feed
 	beats    atomic.Uint64
-	notes    []string // what the operator should know at the start
 
 	saidEnding []string // the calendars that end soon, as the log has them; of the job that looks
+	// auditFaults is what was wrong with the audit at the start.
+	auditFaults []string
+	notes       []string // what the operator should know at the start
 }
 
 // New opens the address, the store and the source, and puts the rest together.
@@ -122,6 +125,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	})
 	a.openHub()
 	a.logs.Changed = a.hub.Wake
+	a.announceStanding()
 	if err := a.openBeat(ctx); err != nil {
 		return err
 	}
@@ -136,42 +140,19 @@ func (a *App) openStages(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := a.verifyAudit(ctx); err != nil {
+		return err
+	}
 	a.stages, a.notes, err = cutover.Open(ctx, cutover.Config{
-		Store: a.store, Layer: a.layer, Build: Build(), Overrides: overrides, Changed: a.moved,
+		Store: a.store, Layer: a.layer, Build: Build(), Overrides: overrides,
+		Force: a.config.Force, ForceFile: filepath.Join(a.data, forceName), Logger: a.logger,
+		Changed: a.changed, Moved: a.moved, Announce: a.announceForces,
 	})
 	if err != nil {
 		return err
 	}
-	for _, s := range a.stages.Stages() {
-		if err := a.apply(ctx, s); err != nil {
-			return err
-		}
-	}
+	a.notes = append(a.notes, a.auditFaults...)
 	return a.logs.Open(ctx, thor.CutoverStream)
-}
-
-// moved is told of every transition.
-func (a *App) moved(ctx context.Context, t thor.Transition) error {
-	actor := "person"
-	if t.Actor == cutover.Itself {
-		actor = t.Actor
-	}
-	a.metrics.Transitions.WithLabelValues(t.Feature, t.From.String(), t.To.String(), actor).Inc()
-	return a.apply(ctx, t.Stage())
-}
-
-// apply opens or closes a feature's streams, and tells the connections that are
-// in canary.
-func (a *App) apply(ctx context.Context, s thor.FeatureStage) error {
-	a.logs.SetPublishing(s.Feature, s.Stage.Publishes())
-	var err error
-	if s.Stage.Publishes() {
-		err = a.openLogs(ctx, s.Feature)
-	}
-	if a.hub != nil { // it is made after the stages
-		a.hub.Reassign()
-	}
-	return err
 }
 
 // openLogs opens the logs of the streams a feature has so far.
@@ -206,8 +187,11 @@ func (a *App) openHub() {
 		Heartbeat: heartbeatEvery,
 		Features: func(client string) map[string]hub.FeatureState {
 			states := map[string]hub.FeatureState{}
-			for _, s := range a.stages.Stages() {
-				states[s.Feature] = hub.FeatureState{Stage: s.Stage, DataSource: a.stages.DataSource(s.Feature, client), Rev: s.Rev}
+			for _, s := range a.stages.States() {
+				now := s.Effective
+				states[now.Feature] = hub.FeatureState{
+					Stage: now.Stage, DataSource: a.stages.DataSource(now.Feature, client), Rev: now.Rev, Forced: s.Forced != nil,
+				}
 			}
 			return states
 		},

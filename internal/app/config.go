@@ -15,6 +15,7 @@ import (
 
 	"thor"
 	"thor/internal/calendar"
+	"thor/internal/cutover"
 	"thor/internal/source/sim"
 )
 
@@ -56,6 +57,8 @@ type Config struct {
 	// Overrides are the old switches, WS_FEATURE_… with what it is set to. They
 	// are read from the environment alone.
 	Overrides map[string]string `kong:"-"`
+	// Force is THOR_FORCE, which is read from the environment alone.
+	Force string `kong:"-"`
 }
 
 // Default returns the settings of a server that nobody configured.
@@ -154,6 +157,9 @@ func (c Config) Validate() error {
 		fault("log-format", "%q is not a format; there are text and json", c.LogFormat)
 	}
 	if _, err := c.overrides(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := cutover.CheckForce(c.Force); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -37,6 +37,7 @@ func (a *App) Run(ctx context.Context, out io.Writer) error {
 	group, failed := errgroup.WithContext(ctx)
 	pipeline := start(background, group, "pipeline", a.pipeline.Run)
 	hub := start(background, group, "hub", a.hub.Run)
+	stages := start(background, group, "stages", a.stages.Run)
 	for _, l := range a.listeners {
 		group.Go(func() error {
 			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -60,6 +61,7 @@ func (a *App) Run(ctx context.Context, out io.Writer) error {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = server.Close()
 		}
+		stages.stop()
 		hub.stop()
 		pipeline.stop()
 		return err

@@ -31,13 +31,13 @@ func (a *App) openAPI() {
 	}
 	maps.Copy(mount, a.page())
 	a.api = api.New(api.Config{
-		Version: Version, Store: a.store, Stages: a.stages, Door: a.door, Status: a.Status,
+		Version: Version, Store: a.store, Memory: a.logs, Stages: a.stages, Audit: a.store.Audit, Door: a.door, Status: a.Status,
 		Requests: &auth.Rates{PerSecond: a.config.RequestRate}, Refused: func(reason string) { a.metrics.RESTRefused.WithLabelValues(reason).Inc() },
 		Oldest: a.oldest, Served: a.served, Mount: mount, Logger: a.logger,
 		Checks: []api.Check{
 			{Name: "store", Run: func(ctx context.Context) error {
 				_, err := a.store.Streams(ctx)
-				return err
+				return errors.Join(err, a.stages.Away())
 			}},
 			{Name: "channel", Run: a.layer.Probe},
 			{Name: "jobs", Run: func(context.Context) error { return jobsWork(a.beat.Status(), time.Now()) }},
@@ -81,9 +81,12 @@ func (a *App) Status(context.Context) api.Status {
 		ms := milliseconds(late)
 		s.Heartbeat.LateP99MS = &ms
 	}
-	for _, stage := range a.stages.Stages() {
+	s.Troubles = append(append([]string{}, a.stages.Troubles()...), a.auditFaults...)
+	for _, state := range a.stages.States() {
+		stage := state.Effective
 		f := api.FeatureStatus{
-			Feature: stage.Feature, Stage: stage.Stage, Weight: stage.Weight, Rev: stage.Rev,
+			Feature: stage.Feature, Stage: state.Stored.Stage, Effective: stage.Stage, Weight: stage.Weight, Rev: stage.Rev,
+			Forced: state.Forced, Unstored: state.Unstored,
 			DataSource:        label(stage),
 			MessagesPerMinute: a.feeds[stage.Feature].messages.PerMinute(now),
 			RESTPerMinute:     a.feeds[stage.Feature].rest.PerMinute(now),
@@ -91,6 +94,9 @@ func (a *App) Status(context.Context) api.Status {
 		if newest, ok := a.newest(stage.Feature); ok {
 			ms := max(0, now.Sub(newest).Milliseconds())
 			f.LastMS = &ms
+		}
+		if stage.Frozen() {
+			f.Frozen = &stage.Freeze
 		}
 		s.Features = append(s.Features, f)
 	}
@@ -134,7 +140,16 @@ func label(s thor.FeatureStage) string {
 // refreshGauges brings the gauges up to date before somebody reads them.
 func (a *App) refreshGauges() {
 	now := time.Now()
-	for _, s := range a.stages.Stages() {
+	for _, state := range a.stages.States() {
+		s, forced, unstored := state.Effective, 0.0, 0.0
+		if state.Forced != nil {
+			forced = 1
+		}
+		if state.Unstored {
+			unstored = 1
+		}
+		a.metrics.Forced.WithLabelValues(s.Feature).Set(forced)
+		a.metrics.Unstored.WithLabelValues(s.Feature).Set(unstored)
 		for _, stage := range thor.Stages() {
 			value := 0.0
 			if stage == s.Stage {

@@ -63,7 +63,9 @@ func (c *Client) Feature(ctx context.Context, feature string) (api.FeatureState,
 // Step is what a promotion or a rollback did.
 type Step struct {
 	thor.Transition
-	Changed bool `json:"changed"`
+	Changed bool   `json:"changed"`
+	Durable bool   `json:"durable"`
+	Trouble string `json:"trouble"`
 }
 
 // Move is what a promotion or a rollback asks for; empty fields leave it to the
@@ -87,6 +89,27 @@ func (c *Client) Rollback(ctx context.Context, feature string, m Move) (Step, er
 	var step Step
 	err := c.do(ctx, http.MethodPost, featurePath(feature, "/rollback"), nil, m, &step)
 	return step, err
+}
+
+// Freeze stops steps forward of a feature.
+func (c *Client) Freeze(ctx context.Context, feature, reason string) (Step, error) {
+	var step Step
+	err := c.do(ctx, http.MethodPost, featurePath(feature, "/freeze"), nil, Move{Reason: reason}, &step)
+	return step, err
+}
+
+// Unfreeze allows steps forward again.
+func (c *Client) Unfreeze(ctx context.Context, feature, reason string) (Step, error) {
+	var step Step
+	err := c.do(ctx, http.MethodPost, featurePath(feature, "/unfreeze"), nil, Move{Reason: reason}, &step)
+	return step, err
+}
+
+// Audit asks for what was done to all features, newest first.
+func (c *Client) Audit(ctx context.Context) (api.Audit, error) {
+	var a api.Audit
+	err := c.do(ctx, http.MethodGet, "/api/audit", nil, nil, &a)
+	return a, err
 }
 
 // History asks for the transitions of a feature, newest first.

@@ -11,9 +11,9 @@ import (
 // live.
 func (k *Controller) DataSource(feature, client string) thor.DataSource {
 	k.mu.RLock()
-	s := k.states[feature]
+	s := k.state(feature)
 	k.mu.RUnlock()
-	return assign(s, client)
+	return assign(s.Effective, client)
 }
 
 func assign(s thor.FeatureStage, client string) thor.DataSource {

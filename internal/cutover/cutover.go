@@ -1,6 +1,6 @@
 // Package cutover owns the stage of every feature: it moves a feature forward
 // one step at a time and back any distance, writes each step into the audit,
-// and tells the world.
+// and tells the world. What forces a feature back works without the store.
 //
 // It never moves a feature forward by itself. It does not compare data and does
 // not know clients; who renders what follows from the stage, see
@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type stages interface {
 	Stages(ctx context.Context) ([]thor.FeatureStage, error)
 	Transition(ctx context.Context, t thor.Transition, event thor.Event) (thor.Transition, thor.Event, error)
 	History(ctx context.Context, feature string, limit int) ([]thor.Transition, error)
+	Latest(ctx context.Context, id thor.StreamID, w thor.Window) (thor.Version, []thor.Event, error)
 }
 
 // publisher sends the events of the cutover stream.
@@ -34,23 +36,56 @@ type publisher interface {
 type Config struct {
 	Store stages
 	Layer publisher
-	// Changed is called after every transition, before its event is published;
-	// nil is nobody. The event goes out even if it fails.
-	Changed func(ctx context.Context, t thor.Transition) error
-	Build   string // of this binary, for the audit
+	// Changed is called when what is in effect for a feature has changed, before
+	// the event that tells it is published; nil is nobody. It must not wait for
+	// the store where a feature goes back. The event goes out even if it fails.
+	Changed func(ctx context.Context, before, now thor.FeatureStage) error
+	// Moved is called once for every step that was stored; nil is nobody.
+	Moved func(t thor.Transition)
+	// Announce is called with the features that are forced since the last call,
+	// otherwise than before, or no more; nil is nobody.
+	Announce func([]Notice)
+	Build    string // of this binary, for the audit
 	// Overrides are WS_FEATURE_…: false takes a feature back to shadow, true
 	// makes it live in an empty store.
 	Overrides map[string]bool
+	// Force is THOR_FORCE, see [ParseForce].
+	Force string
+	// ForceFile is a file that says the same, looked at while Run runs; "" is
+	// none.
+	ForceFile string
+	Logger    *slog.Logger // nil discards
 }
 
-// Controller holds the stages. Make one with [Open].
+// Notice says where a feature stands that is forced, or was a moment ago.
+type Notice struct {
+	thor.FeatureStage      // in effect
+	Forced            bool // false: the force was lifted
+}
+
+// Controller holds the stages. Make one with [Open] and let it [Controller.Run].
 type Controller struct {
 	Config
 
-	moving sync.Mutex // one transition at a time; held while the store works
+	turn  chan struct{}  // has room for one: whoever has put something in may use the store
+	tasks sync.WaitGroup // attempts to store something
 
-	mu     sync.RWMutex // guards states
-	states map[string]thor.FeatureStage
+	doubt bool // owned by whoever has the turn: an attempt ended and nobody knows how
+
+	telling sync.Mutex       // orders what is told; held while the world is told
+	told    map[string]State // guarded by telling
+
+	mu          sync.RWMutex // guards what follows
+	stored      map[string]thor.FeatureStage
+	environment map[string]Force // from THOR_FORCE
+	file        map[string]Force // from the file
+	fileFaults  []string
+	waiting     []*step // oldest first
+	storing     bool    // somebody is at the waiting ones
+	promoting   map[string]int
+	trouble     string // why the store did not take the last step
+	retryAt     time.Time
+	backoff     time.Duration
 }
 
 // Itself is the actor of what thor does by itself: first stages and overrides.
@@ -60,25 +95,35 @@ const Itself = "thor"
 const NoGate = "no gate ran"
 
 // Open reads the stages, gives new features their first one, and applies the
-// overrides. The notes say what an override did or did not do.
+// forces and the overrides. The notes say what these did or did not do.
 func Open(ctx context.Context, c Config) (controller *Controller, notes []string, err error) {
-	k := &Controller{Config: c, states: map[string]thor.FeatureStage{}}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	k := &Controller{
+		Config: c, turn: make(chan struct{}, 1), told: map[string]State{},
+		stored: map[string]thor.FeatureStage{}, environment: map[string]Force{}, file: map[string]Force{}, promoting: map[string]int{},
+	}
+	if err := k.force(); err != nil {
+		return nil, nil, err
+	}
 	kept, err := c.Store.Stages(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the stages: %w", err)
 	}
 	for _, s := range kept {
-		k.states[s.Feature] = s
+		k.stored[s.Feature] = s
 	}
+	k.look(ctx)
 	empty := len(kept) == 0
 	for _, f := range thor.Features {
 		on, overridden := c.Overrides[f.Name]
-		if _, known := k.states[f.Name]; !known {
+		if _, known := k.stored[f.Name]; !known {
 			step := thor.Transition{Feature: f.Name, Action: thor.ActionInitial, To: thor.StageShadow, Actor: Itself, Reason: "the default"}
 			if empty && overridden && on {
 				step.Action, step.To, step.Reason = thor.ActionOverride, thor.StageLive, variable(f.Name)+"=true in an empty store"
 			}
-			if _, err := k.move(ctx, step); err != nil {
+			if _, err := k.perform(ctx, f.Name, func(State) (thor.Transition, error) { return step, nil }); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -90,12 +135,27 @@ func Open(ctx context.Context, c Config) (controller *Controller, notes []string
 			notes = append(notes, note)
 		}
 	}
-	return k, notes, nil
+	return k, append(notes, k.remarks()...), k.tell(ctx)
+}
+
+// remarks says what is forced at the start, and what is wrong with it.
+func (k *Controller) remarks() []string {
+	var list []string
+	for _, s := range k.States() {
+		if s.Forced != nil && !s.Unstored {
+			list = append(list, fmt.Sprintf("%s is forced to %s by %s; its stored stage is %s", s.Stored.Feature, s.Effective.Stage, s.Forced.By, s.Stored.Stage))
+		}
+	}
+	return append(list, k.Troubles()...)
 }
 
 // override applies an old switch to a feature that has a stage.
 func (k *Controller) override(ctx context.Context, feature string, on bool) (note string, err error) {
-	now := k.states[feature]
+	s, err := k.State(feature)
+	if err != nil {
+		return "", err
+	}
+	now := s.Stored
 	name := fmt.Sprintf("%s=%v", variable(feature), on)
 	switch {
 	case on && now.Rev == 1 && now.Stage == thor.StageLive:
@@ -106,7 +166,7 @@ func (k *Controller) override(ctx context.Context, feature string, on bool) (not
 	case now.Stage <= thor.StageShadow:
 		return fmt.Sprintf("%s: %s is in %s already", name, feature, now.Stage), nil
 	}
-	_, err = k.move(ctx, thor.Transition{
+	_, err = k.back(ctx, thor.Transition{
 		Feature: feature, Action: thor.ActionOverride, To: thor.StageShadow, Actor: Itself, Reason: name + " at start",
 	})
 	return fmt.Sprintf("%s: %s went from %s back to shadow", name, feature, now.Stage), err
@@ -115,184 +175,81 @@ func (k *Controller) override(ctx context.Context, feature string, on bool) (not
 // variable is the environment variable that switches a feature.
 func variable(feature string) string { return thor.FeatureVariable(feature) }
 
-// Stage is where a feature stands.
-func (k *Controller) Stage(feature string) (thor.FeatureStage, error) {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	s, ok := k.states[feature]
-	if !ok {
-		_, err := thor.FeatureNamed(feature)
-		return s, err
-	}
-	return s, nil
-}
-
-// Stages is where every feature stands, in cutover order.
-func (k *Controller) Stages() []thor.FeatureStage {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	list := make([]thor.FeatureStage, 0, len(k.states))
-	for _, f := range thor.Features {
-		list = append(list, k.states[f.Name])
-	}
-	return list
-}
-
-// Publishes reports whether the jobs of a feature publish.
-func (k *Controller) Publishes(feature string) bool {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	return k.states[feature].Stage.Publishes()
-}
-
-// History returns the newest transitions of a feature, newest first.
+// History returns the newest transitions of a feature, newest first; of all
+// features when it is "".
 func (k *Controller) History(ctx context.Context, feature string, limit int) ([]thor.Transition, error) {
-	if _, err := thor.FeatureNamed(feature); err != nil {
-		return nil, err
+	if feature != "" {
+		if _, err := thor.FeatureNamed(feature); err != nil {
+			return nil, err
+		}
 	}
 	return k.Store.History(ctx, feature, limit)
 }
 
-// Promotion asks for one step forward.
-type Promotion struct {
-	Feature string
-	Rev     uint64     // what the decision is based on
-	To      thor.Stage // where to; the next step when Any
-	Any     bool
-	// Weight is the share of canary, in percent: where it begins, or within it
-	// the next step. 0 begins with half of the clients, and within canary goes
-	// on to the next stage.
-	Weight int
-	Actor  string
-	Reason string
-}
-
-// Promote takes one step forward: a stage, or within canary a weight. The
-// error is ESTALE when somebody changed the stage since Rev, and ECONFLICT when
-// the step does not exist.
-func (k *Controller) Promote(ctx context.Context, p Promotion) (thor.Transition, error) {
-	k.moving.Lock()
-	defer k.moving.Unlock()
-	now, err := k.Stage(p.Feature)
-	if err != nil {
-		return thor.Transition{}, err
-	}
-	if now.Rev != p.Rev {
-		return thor.Transition{}, k.stale(ctx, now, p.Rev)
-	}
-	to, weight, err := forward(now, p)
-	if err != nil {
-		return thor.Transition{}, err
-	}
-	return k.move(ctx, thor.Transition{
-		Feature: p.Feature, Action: thor.ActionPromote, To: to, Weight: weight, Actor: p.Actor, Reason: p.Reason,
-	})
-}
-
-// Rollback goes back to a stage, any distance, in every state. Where the
-// feature is there or before already, nothing changes and changed is false.
-func (k *Controller) Rollback(ctx context.Context, feature string, to thor.Stage, actor, reason string) (t thor.Transition, changed bool, err error) {
-	k.moving.Lock()
-	defer k.moving.Unlock()
-	now, err := k.Stage(feature)
-	if err != nil {
-		return t, false, err
-	}
-	if to >= now.Stage {
-		return thor.Transition{Feature: feature, From: now.Stage, To: now.Stage, Rev: now.Rev, Weight: now.Weight}, false, nil
-	}
-	weight := 0
-	if to == thor.StageCanary {
-		weight = weights[len(weights)-1]
-	}
-	t, err = k.move(ctx, thor.Transition{
-		Feature: feature, Action: thor.ActionRollback, To: to, Weight: weight, Actor: actor, Reason: reason,
-	})
-	return t, err == nil, err
-}
-
-// stale says who changed the stage.
-func (k *Controller) stale(ctx context.Context, now thor.FeatureStage, based uint64) error {
-	err := thor.Errorf(thor.ESTALE, "%s is at revision %d, and the request is based on %d", now.Feature, now.Rev, based)
-	if last, lastErr := k.Store.History(ctx, now.Feature, 1); lastErr == nil && len(last) == 1 {
-		return err.WithHint("%s moved it from %s to %s at %s. Look again, then repeat.",
-			last[0].Actor, last[0].From, last[0].To, last[0].At.Format(time.RFC3339))
-	}
-	return err.WithHint("Look again, then repeat.")
-}
-
-// moveTimeout bounds a step: storing it and telling the world.
-const moveTimeout = 30 * time.Second
-
-// move stores a step and tells the world. It is finished even if whoever asked
-// for it has gone: a stage that is stored and not told would be the worst of
-// both. The caller holds moving, or nobody else has the controller yet.
-func (k *Controller) move(ctx context.Context, t thor.Transition) (thor.Transition, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
-	defer cancel()
-	now := k.states[t.Feature] // only move writes states
-	t.At = time.Now().UTC().Truncate(time.Millisecond)
-	t.From, t.Rev, t.Gate, t.Build = now.Stage, now.Rev+1, NoGate, k.Build
-	msg := thor.CutoverMessage(t.Stage())
-	data, err := msg.Encode()
-	if err != nil {
-		return t, err
-	}
-	t, event, err := k.Store.Transition(ctx, t, thor.Event{Stream: msg.Stream, Type: msg.Type, Key: msg.Key, Data: data})
-	if err != nil {
-		return t, fmt.Errorf("move %s to %s: %w", t.Feature, t.To, err)
-	}
-	k.mu.Lock()
-	k.states[t.Feature] = t.Stage()
-	k.mu.Unlock()
-	var changedErr error
-	if k.Changed != nil {
-		changedErr = k.Changed(ctx, t)
-	}
-	if err := errors.Join(changedErr, k.Layer.Publish(ctx, []thor.Event{event})); err != nil {
-		return t, fmt.Errorf("%s is in %s, but telling it failed: %w", t.Feature, t.To, err)
-	}
-	return t, nil
-}
-
-// weights are the steps of canary, in percent of the clients.
-var weights = []int{1, 5, 25, 50}
-
-// forward decides where a promotion leads.
-func forward(now thor.FeatureStage, p Promotion) (to thor.Stage, weight int, err error) {
-	if now.Stage == thor.StageComplete {
-		return 0, 0, thor.Errorf(thor.ECONFLICT, "%s is complete: there is no further stage", now.Feature)
-	}
-	next := now.Stage + 1
-	if now.Stage == thor.StageCanary && p.Weight != 0 {
-		next = thor.StageCanary
-	}
-	if !p.Any && p.To != next {
-		return 0, 0, thor.Errorf(thor.ECONFLICT, "%s is in %s, and the next stage is %s, not %s", now.Feature, now.Stage, next, p.To).
-			WithHint("Forward is one stage at a time; back is: thor cutover rollback %s --to STAGE.", now.Feature)
-	}
-	if next != thor.StageCanary {
-		if p.Weight != 0 {
-			return 0, 0, thor.Errorf(thor.EINVALID, "a weight belongs to canary, and the next stage of %s is %s", now.Feature, next)
+// tell makes the world as the stages are: those who are asked when a stage
+// changes, then the events, then who is to know of a force.
+func (k *Controller) tell(ctx context.Context, events ...thor.Event) error {
+	k.telling.Lock()
+	defer k.telling.Unlock()
+	var errs []error
+	var notices []Notice
+	for _, now := range k.States() {
+		if now.Stored.Rev == 0 {
+			continue // it gets its first stage in a moment
 		}
-		return next, 0, nil
-	}
-	weight = p.Weight
-	if weight == 0 {
-		weight = weights[len(weights)-1]
-	}
-	if !slices.Contains(weights, weight) {
-		return 0, 0, thor.Errorf(thor.EINVALID, "%d is not a weight of canary", weight).WithHint("The weights are 1, 5, 25 and 50.")
-	}
-	if now.Stage == thor.StageCanary {
-		step := slices.Index(weights, now.Weight) + 1
-		if step == len(weights) {
-			return 0, 0, thor.Errorf(thor.ECONFLICT, "%s is in canary at %d %%, and the next step is live", now.Feature, now.Weight)
+		feature := now.Stored.Feature
+		before, known := k.told[feature]
+		if k.Changed != nil && (!known || before.Effective.Stage != now.Effective.Stage || before.Effective.Weight != now.Effective.Weight) {
+			errs = append(errs, k.Changed(ctx, before.Effective, now.Effective))
 		}
-		if weight != weights[step] {
-			return 0, 0, thor.Errorf(thor.ECONFLICT, "%s is in canary at %d %%, and the next weight is %d %%, not %d %%",
-				now.Feature, now.Weight, weights[step], weight)
+		if now.Forced != nil && (before.Forced == nil || before.Effective != now.Effective) || now.Forced == nil && before.Forced != nil {
+			notices = append(notices, Notice{now.Effective, now.Forced != nil})
 		}
+		k.told[feature] = now
 	}
-	return next, weight, nil
+	if len(events) > 0 {
+		errs = append(errs, k.Layer.Publish(ctx, events))
+	}
+	if len(notices) > 0 && k.Announce != nil {
+		k.Announce(notices)
+	}
+	return errors.Join(errs...)
+}
+
+// Run looks at the force file and brings into the store what waits for it, until
+// ctx ends. It returns when nobody uses the store any more.
+func (k *Controller) Run(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			k.tasks.Wait()
+			for _, trouble := range k.Troubles() {
+				k.Logger.Warn("at the end", slog.String("trouble", trouble))
+			}
+			return nil
+		case <-tick.C:
+		}
+		k.look(ctx)
+		if err := k.tell(ctx); err != nil {
+			k.Logger.ErrorContext(ctx, "tell of a force", slog.Any("error", err))
+		}
+		k.retry(ctx)
+	}
+}
+
+// retry begins another attempt when it is time.
+func (k *Controller) retry(ctx context.Context) {
+	k.mu.RLock()
+	due := len(k.waiting) > 0 && !time.Now().Before(k.retryAt)
+	k.mu.RUnlock()
+	if due {
+		k.store(ctx)
+	}
+}
+
+// remove takes a step from those that wait. The caller holds mu.
+func (k *Controller) remove(s *step) {
+	k.waiting = slices.DeleteFunc(k.waiting, func(w *step) bool { return w == s })
 }

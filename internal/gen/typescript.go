@@ -104,7 +104,10 @@ func (w *writer) declare(t reflect.Type) error {
 	var body strings.Builder
 	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "" || name == "-" {
+		if name == "-" { // not on the wire
+			continue
+		}
+		if name == "" {
 			return fmt.Errorf("the field %s.%s has no name in JSON", t, f.Name)
 		}
 		form, err := w.form(f.Type)

@@ -33,7 +33,9 @@ type Metrics struct {
 	RESTRefused *prometheus.CounterVec // reason
 
 	// Cutover.
-	Stage       *prometheus.GaugeVec   // feature, stage: 1 for the one it is in
+	Stage       *prometheus.GaugeVec   // feature, stage: 1 for the one in effect
+	Forced      *prometheus.GaugeVec   // feature
+	Unstored    *prometheus.GaugeVec   // feature
 	Revision    *prometheus.GaugeVec   // node
 	Transitions *prometheus.CounterVec // feature, from, to, actor
 }
@@ -67,7 +69,9 @@ func New(version, build string) *Metrics {
 		RESTRequests: counter("rest_requests_total", "Answers of a feature's REST endpoint.", "feature", "consumer"),
 		HubRefused:   counter("hub_refused_total", "WebSocket connections refused, by reason: node, address, rate, user, failures, token, origin or request.", "reason"),
 		RESTRefused:  counter("rest_refused_total", "Requests refused before they were looked at, by reason: rate, failures, token or origin.", "reason"),
-		Stage:        gauge("cutover_stage", "1 for the stage a feature is in.", "feature", "stage"),
+		Stage:        gauge("cutover_stage", "1 for the stage in effect for a feature.", "feature", "stage"),
+		Forced:       gauge("cutover_forced", "1 while a feature is forced back.", "feature"),
+		Unstored:     gauge("cutover_unstored", "1 while a step of a feature is in effect that the store does not have.", "feature"),
 		Revision:     gauge("cutover_revision", "How many steps of any feature this node has seen.", "node"),
 		Transitions:  counter("cutover_transitions_total", "Transitions since the start; the actor is thor or person.", "feature", "from", "to", "actor"),
 	}
@@ -78,7 +82,7 @@ func New(version, build string) *Metrics {
 		m.JobRuns, m.JobLate, m.JobDuration, m.JobOverruns, m.JobFailed,
 		m.FeedEvents, m.FeedAge, m.RESTRequests,
 		m.HubRefused, m.RESTRefused,
-		m.Stage, m.Revision, m.Transitions,
+		m.Stage, m.Forced, m.Unstored, m.Revision, m.Transitions,
 	)
 	return m
 }

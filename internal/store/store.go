@@ -54,10 +54,16 @@ type Stages interface {
 	// is not in it.
 	Stages(ctx context.Context) ([]thor.FeatureStage, error)
 	// Transition stores the step, its audit entry and its event in one
-	// transaction and returns the last two as stored. The step's revision must
-	// follow the stored one, otherwise the error is ESTALE.
+	// transaction and returns the last two as stored. The stage is that of
+	// before with the step done, see [thor.FeatureStage.After]; the entry gets
+	// the next id and is chained to the last one, see [thor.Transition.Sum]; the
+	// event gets its own time, or the step's when it has none. The step's
+	// revision must follow the stored one, otherwise the error is ESTALE. An
+	// audit that does not hold keeps nothing from being stored.
 	Transition(ctx context.Context, t thor.Transition, event thor.Event) (thor.Transition, thor.Event, error)
 	// History returns the newest transitions of a feature, newest first; of all
 	// features when it is "".
 	History(ctx context.Context, feature string, limit int) ([]thor.Transition, error)
+	// Audit returns the whole audit, of one moment.
+	Audit(ctx context.Context) (thor.Audit, error)
 }

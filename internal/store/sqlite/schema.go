@@ -11,9 +11,23 @@ import (
 // applicationID marks a file as ours, in SQLite's own header field: "thor".
 const applicationID = 0x74686f72
 
+// A migration brings a database from one version to the next.
+type migration func(ctx context.Context, tx *sql.Tx) error
+
+// statements is a migration by SQL alone.
+func statements(query string) migration {
+	return func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, query)
+		return err
+	}
+}
+
+// chainedSince is the schema from which on the audit is chained.
+const chainedSince = 3
+
 // migrations bring a database from version n to n+1. They are never edited,
 // only added to.
-var migrations = []string{`
+var migrations = []migration{statements(`
 CREATE TABLE meta (
 	name  TEXT PRIMARY KEY,
 	value TEXT NOT NULL
@@ -80,7 +94,7 @@ CREATE TABLE audit (
 ) STRICT;
 
 CREATE INDEX audit_feature ON audit (feature, id);
-`, `
+`), statements(`
 -- A key leaves with its newest event, final or not.
 DROP TRIGGER final_gone;
 CREATE TRIGGER newest_gone AFTER DELETE ON event BEGIN
@@ -90,7 +104,45 @@ END;
 -- A stream that ever had a final event is a history, and ages as a whole.
 ALTER TABLE stream ADD COLUMN history INTEGER NOT NULL DEFAULT 0;
 UPDATE stream SET history = EXISTS (SELECT 1 FROM event WHERE stream = stream.id AND final = 1);
-`}
+`), func(ctx context.Context, tx *sql.Tx) error {
+	return inTurn(ctx, tx, statements(`
+-- Frozen by whom, why and since when; 0 is not frozen.
+ALTER TABLE stage ADD COLUMN frozen_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE stage ADD COLUMN frozen_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE stage ADD COLUMN frozen_since INTEGER NOT NULL DEFAULT 0;
+
+-- Each entry of the audit has the hash of the one before and its own.
+ALTER TABLE audit ADD COLUMN previous TEXT NOT NULL DEFAULT '';
+ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT '';
+
+-- How many entries the audit has, and the hash of the last.
+CREATE TABLE audit_head (
+	one   INTEGER PRIMARY KEY CHECK (one = 1),
+	count INTEGER NOT NULL,
+	hash  TEXT    NOT NULL
+) STRICT;
+`), chainAudit, statements(`
+-- The audit is only added to.
+CREATE TRIGGER audit_update BEFORE UPDATE ON audit BEGIN
+	SELECT raise(ABORT, 'the audit is only added to');
+END;
+CREATE TRIGGER audit_delete BEFORE DELETE ON audit BEGIN
+	SELECT raise(ABORT, 'the audit is only added to');
+END;
+CREATE TRIGGER audit_replace BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = new.id) BEGIN
+	SELECT raise(ABORT, 'the audit is only added to');
+END;
+`))
+}}
+
+func inTurn(ctx context.Context, tx *sql.Tx, steps ...migration) error {
+	for _, step := range steps {
+		if err := step(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // recognise refuses a file that is not ours and one that a newer thor has
 // written.
@@ -133,7 +185,7 @@ func step(ctx context.Context, db *sql.DB, version int) error {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
+	if err := migrations[version](ctx, tx); err != nil {
 		return err
 	}
 	pragmas := fmt.Sprintf("PRAGMA user_version = %d; PRAGMA application_id = %d;", version+1, applicationID)

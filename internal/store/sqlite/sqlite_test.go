@@ -290,7 +290,7 @@ func TestRefusal(t *testing.T) {
 		{"a newer schema", func(t *testing.T, path string) {
 			t.Helper()
 			sqlExec(t, path, "PRAGMA user_version = 99")
-		}, "was written by a newer thor (schema 99, this build knows 2)"},
+		}, "was written by a newer thor (schema 99, this build knows 3)"},
 		{"another program's database", func(t *testing.T, path string) {
 			t.Helper()
 			if err := os.Remove(path); err != nil {
@@ -371,8 +371,7 @@ func TestEarlierSchema(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, fileName)
-	sqlExec(t, path, migrations[0])
-	sqlExec(t, path, fmt.Sprintf("PRAGMA user_version = 1; PRAGMA application_id = %d", applicationID))
+	older(t, path, 1)
 	s := mustOpen(t, dir)
 	defer mustClose(t, s)
 	if _, err := s.Append(t.Context(), when, events(1)); err != nil {

@@ -9,48 +9,61 @@ import (
 	"thor"
 )
 
+const stageColumns = "feature, stage, rev, weight, reason, since, frozen_by, frozen_reason, frozen_since"
+
 // Stages implements [store.Stages].
 func (s *Store) Stages(ctx context.Context) ([]thor.FeatureStage, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT feature, stage, rev, weight, reason, since FROM stage ORDER BY feature")
+	stages, err := readStages(ctx, s.read)
+	return stages, explain(err, s.dir)
+}
+
+func readStages(ctx context.Context, q queryer) ([]thor.FeatureStage, error) {
+	rows, err := q.QueryContext(ctx, "SELECT "+stageColumns+" FROM stage ORDER BY feature")
 	if err != nil {
-		return nil, explain(err, s.dir)
+		return nil, err
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err tells
 	var stages []thor.FeatureStage
 	for rows.Next() {
-		var f thor.FeatureStage
-		var stage string
-		var since int64
-		if err := rows.Scan(&f.Feature, &stage, &f.Rev, &f.Weight, &f.Reason, &since); err != nil {
-			return nil, explain(err, s.dir)
-		}
-		if f.Stage, err = thor.ParseStage(stage); err != nil {
+		f, err := scanStage(rows.Scan)
+		if err != nil {
 			return nil, err
 		}
-		f.Since = time.UnixMilli(since).UTC()
 		stages = append(stages, f)
 	}
-	return stages, explain(rows.Err(), s.dir)
+	return stages, rows.Err()
+}
+
+// scanStage reads a row of stageColumns.
+func scanStage(scan func(...any) error) (f thor.FeatureStage, err error) {
+	var stage string
+	var since, frozen int64
+	if err := scan(&f.Feature, &stage, &f.Rev, &f.Weight, &f.Reason, &since, &f.Freeze.By, &f.Freeze.Reason, &frozen); err != nil {
+		return f, err
+	}
+	f.Since = time.UnixMilli(since).UTC()
+	if frozen != 0 {
+		f.Freeze.Since = time.UnixMilli(frozen).UTC()
+	}
+	f.Stage, err = thor.ParseStage(stage)
+	return f, err
 }
 
 // Transition implements [store.Stages].
 func (s *Store) Transition(ctx context.Context, t thor.Transition, event thor.Event) (thor.Transition, thor.Event, error) {
 	t.At = t.At.UTC().Truncate(time.Millisecond)
+	if event.Time.IsZero() {
+		event.Time = t.At
+	}
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		if err := compareAndSet(ctx, tx, t); err != nil {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, `
-			INSERT INTO audit (at, feature, action, from_stage, to_stage, rev, weight, actor, reason, gate, build)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			t.At.UnixMilli(), t.Feature, t.Action, t.From.String(), t.To.String(), t.Rev, t.Weight, t.Actor, t.Reason, t.Gate, t.Build)
-		if err != nil {
+		var err error
+		if t, err = chained(ctx, tx, t); err != nil {
 			return err
 		}
-		if t.ID, err = result.LastInsertId(); err != nil {
-			return err
-		}
-		events, err := s.appendIn(ctx, tx, t.At, []thor.Event{event})
+		events, err := s.appendIn(ctx, tx, event.Time, []thor.Event{event})
 		if err == nil {
 			event = events[0]
 		}
@@ -59,49 +72,29 @@ func (s *Store) Transition(ctx context.Context, t thor.Transition, event thor.Ev
 	return t, event, err
 }
 
-// compareAndSet writes the feature's new stage if its revision is the one the
-// transition was decided on.
+// compareAndSet writes where the feature stands after the transition, if its
+// revision is the one the transition was decided on.
 func compareAndSet(ctx context.Context, tx *sql.Tx, t thor.Transition) error {
-	var rev uint64
-	err := tx.QueryRowContext(ctx, "SELECT rev FROM stage WHERE feature = ?", t.Feature).Scan(&rev)
+	now, err := scanStage(tx.QueryRowContext(ctx, "SELECT "+stageColumns+" FROM stage WHERE feature = ?", t.Feature).Scan)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if t.Rev != rev+1 {
-		return thor.Errorf(thor.ESTALE, "%s is at revision %d, not %d", t.Feature, rev, t.Rev-1)
+	if t.Rev != now.Rev+1 {
+		return thor.Errorf(thor.ESTALE, "%s is at revision %d, not %d", t.Feature, now.Rev, t.Rev-1)
 	}
-	_, err = tx.ExecContext(ctx, `
-		INSERT OR REPLACE INTO stage (feature, stage, rev, weight, reason, since) VALUES (?, ?, ?, ?, ?, ?)`,
-		t.Feature, t.To.String(), t.Rev, t.Weight, t.Reason, t.At.UnixMilli())
+	now = now.After(t)
+	var frozen int64
+	if now.Frozen() {
+		frozen = now.Freeze.Since.UnixMilli()
+	}
+	_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO stage ("+stageColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		now.Feature, now.Stage.String(), now.Rev, now.Weight, now.Reason, now.Since.UnixMilli(),
+		now.Freeze.By, now.Freeze.Reason, frozen)
 	return err
 }
 
 // History implements [store.Stages].
 func (s *Store) History(ctx context.Context, feature string, limit int) ([]thor.Transition, error) {
-	rows, err := s.read.QueryContext(ctx, `
-		SELECT id, at, feature, action, from_stage, to_stage, rev, weight, actor, reason, gate, build
-		FROM audit WHERE ?1 = '' OR feature = ?1 ORDER BY id DESC LIMIT ?2`, feature, limit)
-	if err != nil {
-		return nil, explain(err, s.dir)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
-	var history []thor.Transition
-	for rows.Next() {
-		var t thor.Transition
-		var at int64
-		var from, to string
-		err := rows.Scan(&t.ID, &at, &t.Feature, &t.Action, &from, &to, &t.Rev, &t.Weight, &t.Actor, &t.Reason, &t.Gate, &t.Build)
-		if err != nil {
-			return nil, explain(err, s.dir)
-		}
-		t.At = time.UnixMilli(at).UTC()
-		var fromErr, toErr error
-		t.From, fromErr = thor.ParseStage(from)
-		t.To, toErr = thor.ParseStage(to)
-		if err := errors.Join(fromErr, toErr); err != nil {
-			return nil, err
-		}
-		history = append(history, t)
-	}
-	return history, explain(rows.Err(), s.dir)
+	history, err := readAudit(ctx, s.read, "WHERE ?1 = '' OR feature = ?1 ORDER BY id DESC LIMIT ?2", feature, limit)
+	return history, explain(err, s.dir)
 }

@@ -43,6 +43,9 @@ func Run(t *testing.T, newStore func(t *testing.T) Opener) {
 		{"a transition is stored with its audit and its event", transition},
 		{"a transition on an old revision is stale and leaves nothing behind", staleTransition},
 		{"stages and history survive a restart", stagesSurviveRestart},
+		{"the audit is a chain that survives a restart", auditIsAChain},
+		{"a freeze is audited and leaves the stage as it is", freezeIsAudited},
+		{"an event has its own time", eventHasItsTime},
 		{"the first claim is kept", claim},
 		{"a secret is made once, and each name has its own", secret},
 	}
@@ -406,7 +409,7 @@ func transition(t *testing.T, opener Opener) {
 		t.Errorf("audit entry %d and event %v, want both numbered", stored.ID, published.Version)
 	}
 	stages, err := s.Stages(t.Context())
-	if diff := cmp.Diff([]thor.FeatureStage{step.Stage()}, stages); diff != "" || err != nil {
+	if diff := cmp.Diff([]thor.FeatureStage{thor.FeatureStage{}.After(step)}, stages); diff != "" || err != nil {
 		t.Errorf("stages: %v (-want +got):\n%s", err, diff)
 	}
 	history, err := s.History(t.Context(), "positions", 10)
