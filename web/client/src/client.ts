@@ -259,12 +259,17 @@ export class ThorClient {
         break;
       case "assignment": {
         const { feature, data_source, rev } = message.data;
-        this.#stages.learn(feature, { stage: "canary", dataSource: data_source, rev });
+        this.#stages.assign(feature, data_source, rev);
         break;
       }
       case "cutover": {
-        const { feature, stage, rev } = message.data;
-        this.#stages.learn(feature, { stage, rev, ...(message.epoch === undefined ? {} : { epoch: message.epoch }) });
+        const { feature, stage, rev, forced } = message.data;
+        this.#stages.learn(feature, {
+          stage,
+          rev,
+          ...(message.epoch === undefined ? {} : { epoch: message.epoch }),
+          ...(forced === undefined ? {} : { forced, at: this.#env.now() }),
+        });
         if (isFrame(message)) this.#streams.frame(message);
         break;
       }
@@ -290,11 +295,12 @@ export class ThorClient {
   #hello({ data }: HelloMessage): void {
     this.clock.setServer(Date.parse(data.server_time));
     this.#link.starting = false;
-    for (const [feature, { stage, data_source, rev }] of Object.entries(data.features)) {
+    for (const [feature, { stage, data_source, rev, forced = false }] of Object.entries(data.features)) {
       // Who we are the server learns with the first subscribe: until then an assignment of this rev stands.
       const known = this.#stages.get(feature);
       const assigned = stage === "canary" && known?.stage === stage && known.rev === rev;
-      this.#stages.learn(feature, { stage, rev, ...(assigned ? {} : { dataSource: data_source }) });
+      const at = this.#env.now();
+      this.#stages.learn(feature, { stage, rev, forced, at, ...(assigned ? {} : { dataSource: data_source }) });
     }
     this.#streams.hello({ ...data.streams, [cutoverStream]: { cadence_ms: 0 } });
     this.#directory.hello(data);

@@ -46,6 +46,12 @@ function serveREST(stage: Stage, rev = 1, firstSeq = 1): void {
   };
 }
 
+/** What a force says: it has no number. */
+function forced(stage: Stage, rev: number, stands: boolean): object {
+  const data = { feature: "account_balance", stage, rev, weight: 0, reason: "", since: "", forced: stands };
+  return { type: "cutover", data };
+}
+
 const wants = (stage: Stage) => (stage === "off" || stage === "shadow" || stage === "canary" ? "rest" : "ws");
 
 /** Connects in a stage, with the stream at a seq. */
@@ -233,6 +239,63 @@ describe("a rollback", () => {
     await pass(100);
     expect(label()).toBe("WebSocket");
   }
+
+  it("a force switches at once, lies over the events, and ends", async () => {
+    serveREST("live", 2);
+    render();
+    client.start();
+    connect("live", 1, "ws", 2);
+    await pass(0);
+    expect(label()).toBe("WebSocket");
+    world.answer = () => restBalance({ stage: "shadow", rev: 2, forced: true });
+    world.socket.say(forced("shadow", 2, true));
+    await pass(1100);
+    expect(label()).toBe("REST (Shadow)");
+    world.socket.say(cutover("account_balance", "rampdown", 3));
+    await pass(0);
+    expect(client.stage("account_balance").getSnapshot()).toMatchObject({
+      stage: "shadow",
+      stored: "rampdown",
+      rev: 3,
+    });
+    world.socket.say(forced("rampdown", 3, false), balance(2, 1002));
+    await pass(0);
+    expect(client.stage("account_balance").getSnapshot()).toEqual({ stage: "rampdown", dataSource: "ws", rev: 3 });
+  });
+
+  it("a force to off ends the streams, and they come back", async () => {
+    world.answer = () => restBalance({ stage: "off", rev: 2, forced: true });
+    render();
+    client.start();
+    connect("live", 1, "ws", 2);
+    await pass(0);
+    world.socket.say(forced("off", 2, true));
+    world.socket.say({ type: "reset", data: { stream: "account_balance:A", epoch: "e1", reason: "off" } });
+    await pass(1100);
+    expect(label()).toBe("REST");
+    const asked = world.socket.sent.length;
+    world.socket.say(forced("live", 2, false));
+    await pass(0);
+    expect(world.socket.sent.slice(asked).some(({ streams }) => streams.includes("account_balance:A"))).toBe(true);
+  });
+
+  it("a client that only polls hears of a force by the header", async () => {
+    serveREST("live", 2);
+    render();
+    client.start();
+    await pass(3000);
+    expect(client.stage("account_balance").getSnapshot()?.stage).toBe("live");
+    world.answer = () => restBalance({ stage: "shadow", rev: 2, forced: true });
+    await pass(3000);
+    expect(client.stage("account_balance").getSnapshot()).toMatchObject({
+      stage: "shadow",
+      forced: true,
+      stored: "live",
+    });
+    serveREST("live", 2);
+    await pass(3000);
+    expect(client.stage("account_balance").getSnapshot()).toEqual({ stage: "live", dataSource: "ws", rev: 2 });
+  });
 
   it("changes the label at once and keeps the value until REST has answered", async () => {
     await inLive();

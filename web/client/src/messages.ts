@@ -19,7 +19,10 @@ export interface Frame<T extends string = string, D = unknown> {
 /** The frames of the features this build knows, told apart by type. */
 export type FeatureFrame = { [T in keyof Payloads]: Frame<T, Payloads[T]> }[keyof Payloads];
 
-/** A change of stage. A forced one is not an event and has no number. */
+/**
+ * A change of stage. What a force does is not an event and has no number:
+ * forced says whether it stands, and the stage is the one in effect.
+ */
 export interface CutoverMessage extends Partial<Omit<Frame, "type" | "data">> {
   type: "cutover";
   data: FeatureStage & { forced?: boolean };
@@ -35,7 +38,7 @@ export interface HelloMessage {
     reconnect: { min_ms: number; max_ms: number; jitter_ms: number };
     source: { name: string; simulated: boolean };
     streams: Record<string, { cadence_ms: number }>;
-    features: Record<string, { stage: Stage; data_source: DataSource; rev: number }>;
+    features: Record<string, { stage: Stage; data_source: DataSource; rev: number; forced?: boolean }>;
   };
 }
 

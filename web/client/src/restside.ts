@@ -59,7 +59,9 @@ export class RestSide {
     const tag = this.#last?.path === path ? this.#last.tag : undefined;
     const answer = await this.#context.rest.get(path, signal, tag);
     if (answer === undefined) return "nothing";
-    if (answer.cutover !== undefined) this.#context.stages.learn(this.#feature.name, answer.cutover);
+    if (answer.cutover !== undefined) {
+      this.#context.stages.learn(this.#feature.name, { ...answer.cutover, at: answer.askedAt });
+    }
     if (answer.status === 410) return "gone";
     if (answer.status === 200 && !this.#take(answer)) return "nothing";
     if (answer.status !== 200 && answer.status !== 304) return "nothing";

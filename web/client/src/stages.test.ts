@@ -17,7 +17,7 @@ describe("stages", () => {
     expect(told({ stage: "live", rev: 4 }, { stage: "shadow", dataSource: "rest", rev: 5 })?.stage).toBe("shadow");
   });
 
-  it("believes the later word at the same rev: a forced stage keeps its rev", () => {
+  it("believes the later word at the same rev", () => {
     expect(told({ stage: "live", rev: 4 }, { stage: "shadow", rev: 4 })?.stage).toBe("shadow");
   });
 
@@ -51,12 +51,60 @@ describe("stages", () => {
   });
 });
 
+describe("a force", () => {
+  const force: StageNews = { stage: "shadow", rev: 4, forced: true, at: 10 };
+  const lifted: StageNews = { stage: "live", rev: 4, forced: false, at: 20 };
+  const live: StageNews = { stage: "live", rev: 4, epoch: "a" };
+  const shadow = { stage: "shadow", dataSource: "rest", rev: 4, forced: true, stored: "live" };
+
+  it("lies over what is stored, whatever comes first", () => {
+    expect(told(live, force)).toEqual(shadow);
+    expect(told(force, live)).toEqual(shadow);
+    expect(told(force, live, { stage: "rampdown", rev: 5, epoch: "a" })).toEqual({
+      ...shadow,
+      rev: 5,
+      stored: "rampdown",
+    });
+  });
+
+  it("counts while nothing else is known", () => {
+    expect(told(force)).toEqual({ stage: "shadow", dataSource: "rest", rev: 4, forced: true });
+  });
+
+  it("goes only toward REST", () => {
+    const later: StageNews = { stage: "shadow", rev: 5, epoch: "a" };
+    expect(told(live, { ...force, stage: "canary" }, later)).toEqual({ stage: "shadow", dataSource: "rest", rev: 5 });
+  });
+
+  it("is lifted by the next who says so, not by what was asked for before", () => {
+    expect(told(live, force, lifted)).toEqual({ stage: "live", dataSource: "ws", rev: 4 });
+    expect(told(live, force, { ...lifted, at: 9 })).toEqual(shadow);
+    expect(told(live, force, lifted, { ...force, at: 19 })).toEqual({ stage: "live", dataSource: "ws", rev: 4 });
+    expect(told(live, force, lifted, { ...force, at: 21 })).toEqual(shadow);
+  });
+
+  it("to canary leaves what is stored to itself", () => {
+    const stages = stagesOf(live, { ...force, stage: "canary" });
+    stages.assign("positions", "rest", 4);
+    expect(stages.get("positions")).toEqual({ ...shadow, stage: "canary" });
+    stages.learn("positions", lifted);
+    expect(stages.get("positions")?.stage).toBe("live");
+  });
+});
+
 describe("a Cutover header", () => {
   it("is read", () => {
     expect(parseCutover("stage=canary, data_source=ws, rev=12")).toEqual({
       stage: "canary",
       dataSource: "ws",
       rev: 12,
+      forced: false,
+    });
+    expect(parseCutover("stage=shadow, data_source=rest, rev=12, forced, stale")).toEqual({
+      stage: "shadow",
+      dataSource: "rest",
+      rev: 12,
+      forced: true,
     });
   });
 

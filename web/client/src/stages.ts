@@ -3,10 +3,15 @@ import { type Batch, Cell, type External } from "./store.ts";
 
 /** Where a feature stands, for this client. */
 export interface StageInfo {
+  /** In effect: the earlier of stored and forced. */
   stage: Stage;
   /** What this client is to render. */
   dataSource: DataSource;
   rev: number;
+  /** The stage is forced; the stored one is a later one. */
+  forced?: true;
+  /** The stored stage behind a force, when it is known. */
+  stored?: Stage;
 }
 
 /** What one of the channels says of a feature. */
@@ -17,19 +22,32 @@ export interface StageNews {
   rev: number;
   /** Of the store that counts the revs. */
   epoch?: string;
+  /** Whether the stage is forced. Who numbers its news does not say. */
+  forced?: boolean;
+  /** When it was said, or asked for, by the client's clock: counts for forces, which have no number. */
+  at?: number;
+}
+
+interface Known {
+  stored: { stage: Stage; dataSource: DataSource; rev: number; epoch: string | undefined } | undefined;
+  force: { stage: Stage; dataSource: DataSource | undefined; rev: number } | undefined;
+  /** When a force was last spoken of. */
+  forceAt: number;
 }
 
 /**
  * Stages hears of the stages by two independent channels, the WebSocket and the
- * Cutover header of REST answers, and believes the higher rev. At the same rev
- * the later word counts, for a forced stage keeps its rev. Revs of different
- * stores cannot be compared: then the later word counts too.
+ * Cutover header of REST answers. Of what is stored it believes the higher rev,
+ * at the same rev the later word; revs of different stores cannot be compared:
+ * then the later word counts too. A force lies over that, whatever comes when:
+ * the earlier of the two stages is in effect until somebody says that the force
+ * was lifted.
  */
 export class Stages {
   readonly #batch: Batch;
   readonly #changed: (feature: string, before: StageInfo | undefined, now: StageInfo) => void;
   readonly #cells = new Map<string, Cell<StageInfo | undefined>>();
-  readonly #epochs = new Map<string, string>();
+  readonly #known = new Map<string, Known>();
 
   constructor(batch: Batch, changed: (feature: string, before: StageInfo | undefined, now: StageInfo) => void) {
     this.#batch = batch;
@@ -45,15 +63,44 @@ export class Stages {
   }
 
   learn(feature: string, news: StageNews): void {
+    const known = this.#of(feature);
+    const at = news.at ?? known.forceAt;
+    const current = at >= known.forceAt;
+    if (news.forced !== undefined && current) {
+      known.forceAt = at;
+      const dataSource = news.dataSource;
+      known.force = news.forced ? { stage: news.stage, dataSource, rev: news.rev } : undefined;
+    }
+    if (news.forced !== true) store(known, news);
+    this.#settle(feature, known);
+  }
+
+  /** In canary, which may be forced, this client is told what to render. */
+  assign(feature: string, dataSource: DataSource, rev: number): void {
+    const known = this.#of(feature);
+    if (known.force?.stage === "canary" && known.stored?.stage !== "canary") {
+      known.force.dataSource = dataSource;
+      this.#settle(feature, known);
+      return;
+    }
+    this.learn(feature, { stage: "canary", dataSource, rev });
+  }
+
+  #settle(feature: string, known: Known): void {
     const before = this.get(feature);
-    const epoch = this.#epochs.get(feature);
-    const otherStore = news.epoch !== undefined && epoch !== undefined && news.epoch !== epoch;
-    if (before !== undefined && news.rev < before.rev && !otherStore) return;
-    if (news.epoch !== undefined) this.#epochs.set(feature, news.epoch);
-    const now: StageInfo = { stage: news.stage, dataSource: dataSourceOf(news, before), rev: news.rev };
-    if (before?.stage === now.stage && before.dataSource === now.dataSource && before.rev === now.rev) return;
+    const now = inEffect(known, before);
+    if (now === undefined || same(before, now)) return;
     this.#cell(feature).set(now);
     this.#changed(feature, before, now);
+  }
+
+  #of(feature: string): Known {
+    let known = this.#known.get(feature);
+    if (known === undefined) {
+      known = { stored: undefined, force: undefined, forceAt: Number.NEGATIVE_INFINITY };
+      this.#known.set(feature, known);
+    }
+    return known;
   }
 
   #cell(feature: string): Cell<StageInfo | undefined> {
@@ -66,8 +113,46 @@ export class Stages {
   }
 }
 
+function store(known: Known, news: StageNews): void {
+  const before = known.stored;
+  const otherStore = news.epoch !== undefined && before?.epoch !== undefined && news.epoch !== before.epoch;
+  if (before !== undefined && news.rev < before.rev && !otherStore) return;
+  known.stored = {
+    stage: news.stage,
+    dataSource: dataSourceOf(news, before),
+    rev: news.rev,
+    epoch: news.epoch ?? before?.epoch,
+  };
+}
+
+function inEffect({ stored, force }: Known, before: StageInfo | undefined): StageInfo | undefined {
+  if (force !== undefined && (stored === undefined || order(force.stage) < order(stored.stage))) {
+    return {
+      stage: force.stage,
+      dataSource: dataSourceOf(force, before),
+      rev: stored?.rev ?? force.rev,
+      forced: true,
+      ...(stored === undefined ? {} : { stored: stored.stage }),
+    };
+  }
+  return stored === undefined ? undefined : { stage: stored.stage, dataSource: stored.dataSource, rev: stored.rev };
+}
+
+function same(a: StageInfo | undefined, b: StageInfo): boolean {
+  return (
+    a?.stage === b.stage &&
+    a.dataSource === b.dataSource &&
+    a.rev === b.rev &&
+    a.forced === b.forced &&
+    a.stored === b.stored
+  );
+}
+
 /** In canary the assignment stands until another one comes. */
-function dataSourceOf(news: StageNews, before: StageInfo | undefined): DataSource {
+function dataSourceOf(
+  news: { stage: Stage; dataSource?: DataSource | undefined },
+  before: { dataSource: DataSource } | undefined,
+): DataSource {
   switch (news.stage) {
     case "off":
     case "shadow":
@@ -83,10 +168,11 @@ function dataSourceOf(news: StageNews, before: StageInfo | undefined): DataSourc
   }
 }
 
-/** Reads a Cutover header: "stage=live, data_source=ws, rev=4". */
+/** Reads a Cutover header: "stage=shadow, data_source=rest, rev=4, forced". */
 export function parseCutover(header: string | null): StageNews | undefined {
   const fields = new Map<string, string>();
-  for (const part of (header ?? "").split(",")) {
+  const parts = (header ?? "").split(",").map((part) => part.trim());
+  for (const part of parts) {
     const [name, value] = part.split("=");
     if (name !== undefined && value !== undefined) fields.set(name.trim(), value.trim());
   }
@@ -94,9 +180,11 @@ export function parseCutover(header: string | null): StageNews | undefined {
   const dataSource = fields.get("data_source");
   const rev = Number(fields.get("rev"));
   if (!isStage(stage) || !Number.isSafeInteger(rev)) return undefined;
-  return { stage, rev, ...(dataSource === "rest" || dataSource === "ws" ? { dataSource } : {}) };
+  const forced = parts.includes("forced");
+  return { stage, rev, forced, ...(dataSource === "rest" || dataSource === "ws" ? { dataSource } : {}) };
 }
 
+/** In their order. */
 const stages: Record<Stage, true> = {
   off: true,
   shadow: true,
@@ -105,6 +193,10 @@ const stages: Record<Stage, true> = {
   rampdown: true,
   complete: true,
 };
+
+function order(stage: Stage): number {
+  return Object.keys(stages).indexOf(stage);
+}
 
 function isStage(value: string | undefined): value is Stage {
   return value !== undefined && Object.hasOwn(stages, value);

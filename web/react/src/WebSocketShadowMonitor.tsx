@@ -2,6 +2,7 @@ import type { Feature } from "@thor/client";
 import { type ReactNode, useState } from "react";
 import { useClient } from "./context.ts";
 import { formatAge } from "./formatAge.ts";
+import { useExternal } from "./useExternal.ts";
 import { useNow } from "./useNow.ts";
 import { useTraffic } from "./useTraffic.ts";
 import { useView } from "./useView.ts";
@@ -37,11 +38,15 @@ export function WebSocketShadowMonitor(): ReactNode {
 
 function Row({ feature }: { feature: Feature }): ReactNode {
   const { stage, label } = useView(feature.name);
+  const forced = useExternal(useClient().stage(feature.name))?.forced === true;
   const traffic = useTraffic()[feature.name];
   return (
     <tr>
       <th scope="row">{feature.name}</th>
-      <td>{stage ?? "—"}</td>
+      <td>
+        {stage ?? "—"}
+        {forced && " (forced)"}
+      </td>
       <td>{label}</td>
       <td>{(traffic?.messages ?? 0).toLocaleString("en-US")}</td>
       <td>

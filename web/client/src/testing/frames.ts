@@ -92,15 +92,16 @@ interface RestOptions {
   seq?: number;
   age?: number;
   equity?: number;
+  forced?: boolean;
 }
 
 /** What REST answers for the balance of account A. */
 export function restBalance(options: RestOptions = {}): Response {
-  const { stage = "shadow", dataSource = "rest", rev = 1, seq = 1, age = 0, equity = 100 } = options;
+  const { stage = "shadow", dataSource = "rest", rev = 1, seq = 1, age = 0, equity = 100, forced = false } = options;
   const headers = {
     ETag: `"account_balance:A:${epoch}-${seq}"`,
     Age: String(age),
-    Cutover: `stage=${stage}, data_source=${dataSource}, rev=${rev}`,
+    Cutover: `stage=${stage}, data_source=${dataSource}, rev=${rev}${forced ? ", forced" : ""}`,
   };
   const body = { account_id: "A", currency: "USD", equity, timestamp: "2026-11-23T15:30:00Z" };
   return new Response(JSON.stringify(body), { status: 200, headers });

@@ -2,6 +2,7 @@ import { useClient, useDirectory } from "@thor/react";
 import type { ReactNode } from "react";
 import { ConnectionBanner } from "../components/ConnectionBanner.tsx";
 import { Footer } from "../components/Footer.tsx";
+import { ForcedBanner } from "../components/ForcedBanner.tsx";
 import { Header } from "../components/Header.tsx";
 import { MonitorSection } from "../components/MonitorSection.tsx";
 import { panelOf } from "../components/panels.ts";
@@ -19,6 +20,7 @@ export function DashboardPage(): ReactNode {
       <main>
         <h1 className="visually-hidden">Trading dashboard</h1>
         <ConnectionBanner />
+        <ForcedBanner />
         <div className="panels">
           {features.map((feature) => {
             const Panel = panelOf(feature);
