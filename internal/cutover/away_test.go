@@ -217,6 +217,36 @@ func TestACommitThatSaysItFailed(t *testing.T) {
 	})
 }
 
+// TestAPromotionThatSaysItFailed: a rollback behind it does not trust what was
+// known before.
+func TestAPromotionThatSaysItFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		k := w.open(t, nil)
+		promote := func() {
+			w.store.lose(keepAndFail, errDisk)
+			if _, err := k.Promote(t.Context(), Promotion{Feature: feature, Rev: stateOf(t, k).Stored.Rev, Any: true, Actor: "bob"}); err == nil {
+				t.Error("a promotion that failed says that it worked")
+			}
+			w.store.lose(nil, nil)
+		}
+		promote()
+		o, err := k.Rollback(t.Context(), feature, thor.StageShadow, "ada", "")
+		if err != nil || !o.Changed || !o.Durable || o.From != thor.StageCanary {
+			t.Errorf("rollback: %+v, %v; want it back from canary", o, err)
+		}
+		// Nobody asks for anything: it is looked up all the same.
+		promote()
+		go k.Run(t.Context()) //nolint:errcheck // it has no error
+		time.Sleep(2 * time.Second)
+		if s := stateOf(t, k); s.Stored.Stage != thor.StageCanary || s.Stored.Rev != 4 {
+			t.Errorf("state %+v, want what the store has", s)
+		}
+		w.mustVerify(t)
+	})
+}
+
 // TestAnOldSwitchWithoutAStore: an explicit false counts whatever the store does.
 func TestAnOldSwitchWithoutAStore(t *testing.T) {
 	t.Parallel()

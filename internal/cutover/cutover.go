@@ -70,8 +70,6 @@ type Controller struct {
 	turn  chan struct{}  // has room for one: whoever has put something in may use the store
 	tasks sync.WaitGroup // attempts to store something
 
-	doubt bool // owned by whoever has the turn: an attempt ended and nobody knows how
-
 	telling sync.Mutex       // orders what is told; held while the world is told
 	told    map[string]State // guarded by telling
 
@@ -80,10 +78,12 @@ type Controller struct {
 	environment map[string]Force // from THOR_FORCE
 	file        map[string]Force // from the file
 	fileFaults  []string
-	waiting     []*step // oldest first
-	storing     bool    // somebody is at the waiting ones
-	promoting   map[string]int
-	trouble     string // why the store did not take the last step
+	waiting     []*step         // oldest first
+	storing     bool            // somebody is at the waiting ones
+	promoting   map[string]int  // promotions on their way
+	doubt       bool            // an attempt to store something ended, and nobody knows how
+	lost        map[string]bool // of which a promotion ended so
+	trouble     string          // why the store did not take the last step
 	retryAt     time.Time
 	backoff     time.Duration
 }
@@ -102,7 +102,7 @@ func Open(ctx context.Context, c Config) (controller *Controller, notes []string
 	}
 	k := &Controller{
 		Config: c, turn: make(chan struct{}, 1), told: map[string]State{},
-		stored: map[string]thor.FeatureStage{}, environment: map[string]Force{}, file: map[string]Force{}, promoting: map[string]int{},
+		stored: map[string]thor.FeatureStage{}, environment: map[string]Force{}, file: map[string]Force{}, promoting: map[string]int{}, lost: map[string]bool{},
 	}
 	if err := k.force(); err != nil {
 		return nil, nil, err
@@ -242,7 +242,7 @@ func (k *Controller) Run(ctx context.Context) error {
 // retry begins another attempt when it is time.
 func (k *Controller) retry(ctx context.Context) {
 	k.mu.RLock()
-	due := len(k.waiting) > 0 && !time.Now().Before(k.retryAt)
+	due := (len(k.waiting) > 0 || k.doubt) && !time.Now().Before(k.retryAt)
 	k.mu.RUnlock()
 	if due {
 		k.store(ctx)

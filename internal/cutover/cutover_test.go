@@ -3,6 +3,7 @@ package cutover
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -15,7 +16,12 @@ import (
 	"thor/internal/store/sqlite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "40"); err != nil { // each opens a store or several; the flag still counts
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // layer records what is published.
 type layer struct{ events []thor.Event }

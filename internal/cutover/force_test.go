@@ -81,7 +81,7 @@ func TestForceFile(t *testing.T) {
 		w := newWorld(t)
 		k := w.open(t, nil)
 		bring(t, k, thor.StageLive)
-		go k.Run(t.Context())      //nolint:errcheck // it has no error
+		go k.Run(t.Context())     //nolint:errcheck // it has no error
 		time.Sleep(lookEvery / 4) // never at the moment it looks
 		then := func(what, effective string, notices ...string) {
 			t.Helper()

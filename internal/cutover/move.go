@@ -195,14 +195,19 @@ func (k *Controller) back(ctx context.Context, t thor.Transition) (Outcome, erro
 }
 
 // queue lets a step wait for the store, unless it changes nothing. With a
-// promotion on its way nobody knows yet where the feature will be.
+// promotion on its way, or one that ended nobody knows how, a rollback waits in
+// any case: the feature may be further than it seems.
 func (k *Controller) queue(s *step) (outcome Outcome, changesNothing bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now, durable := k.stored[s.t.Feature], true
+	ahead := k.promoting[s.t.Feature] > 0 || k.lost[s.t.Feature]
 	for _, w := range k.waiting {
 		if w.t.Feature == s.t.Feature {
 			durable = false
+			if isBack(w.t) && w.t.To <= s.t.To { // it comes behind the promotion too
+				ahead = false
+			}
 			if !idle(now, w.t) {
 				w := w.t
 				if w.Action == thor.ActionFreeze || w.Action == thor.ActionUnfreeze {
@@ -212,7 +217,7 @@ func (k *Controller) queue(s *step) (outcome Outcome, changesNothing bool) {
 			}
 		}
 	}
-	if idle(now, s.t) && k.promoting[s.t.Feature] == 0 {
+	if idle(now, s.t) && !(isBack(s.t) && ahead) {
 		o := unchanged(now)
 		o.Durable = durable
 		if !durable {
@@ -222,6 +227,11 @@ func (k *Controller) queue(s *step) (outcome Outcome, changesNothing bool) {
 	}
 	k.waiting = append(k.waiting, s)
 	return Outcome{}, false
+}
+
+// isBack reports whether a step goes back.
+func isBack(t thor.Transition) bool {
+	return t.Action == thor.ActionRollback || t.Action == thor.ActionOverride
 }
 
 func unchanged(now thor.FeatureStage) Outcome {
@@ -270,12 +280,15 @@ func (k *Controller) store(ctx context.Context) {
 		defer func() { <-k.turn }()
 		for {
 			k.mu.Lock()
-			if len(k.waiting) == 0 {
+			if len(k.waiting) == 0 && !k.doubt {
 				k.storing, k.trouble, k.backoff = false, "", 0
 				k.mu.Unlock()
 				return
 			}
-			next := k.waiting[0]
+			var next *step // none: to end the doubt
+			if len(k.waiting) > 0 {
+				next = k.waiting[0]
+			}
 			k.mu.Unlock()
 			if err := k.storeOne(ctx, next); err != nil {
 				k.postpone(ctx, err)
@@ -304,11 +317,12 @@ func (k *Controller) postpone(ctx context.Context, err error) {
 	}
 }
 
-// storeOne stores the step that has waited longest. The caller has the turn.
+// storeOne ends a doubt, and stores the step that has waited longest, if there is
+// one. The caller has the turn.
 func (k *Controller) storeOne(ctx context.Context, s *step) error {
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
-	if err := k.settle(ctx); err != nil {
+	if err := k.settle(ctx); err != nil || s == nil {
 		return err
 	}
 	k.mu.Lock()
@@ -366,7 +380,12 @@ func (k *Controller) move(ctx context.Context, t thor.Transition, s *step) (thor
 	stored, event, err := k.Store.Transition(ctx, t, draft)
 	if err != nil {
 		// It may have been stored all the same, and then it is behind what we know.
-		k.doubt = thor.ErrorCode(err) != thor.EINVALID
+		k.mu.Lock()
+		k.doubt = true
+		if s == nil {
+			k.lost[t.Feature] = true
+		}
+		k.mu.Unlock()
 		return t, fmt.Errorf("%s %s to %s: %w", t.Action, t.Feature, t.To, err)
 	}
 	return stored, k.adopt(ctx, now.After(stored), []thor.Transition{stored}, s, event)
@@ -403,7 +422,10 @@ func (k *Controller) adopt(ctx context.Context, now thor.FeatureStage, steps []t
 // settle finds out what became of an attempt nobody knows the end of, and tells
 // the world what it missed. The caller has the turn.
 func (k *Controller) settle(ctx context.Context) error {
-	if !k.doubt {
+	k.mu.RLock()
+	doubt := k.doubt
+	k.mu.RUnlock()
+	if !doubt {
 		return nil
 	}
 	kept, err := k.Store.Stages(ctx)
@@ -433,7 +455,10 @@ func (k *Controller) settle(ctx context.Context) error {
 		}
 		_ = k.adopt(ctx, now, missed, k.waitingFor(missed), own...) // it is logged; whoever waits for the step gets it
 	}
+	k.mu.Lock()
 	k.doubt = false
+	clear(k.lost)
+	k.mu.Unlock()
 	return nil
 }
 

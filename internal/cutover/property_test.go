@@ -32,7 +32,7 @@ func acts() *rapid.Generator[[]act] {
 			Feature: rapid.SampledFrom([]string{"positions", "intraday"}).Draw(t, "feature"),
 			Stage:   rapid.SampledFrom(thor.Stages()).Draw(t, "stage"),
 		}
-	}), 1, 30)
+	}), 1, 25)
 }
 
 // TestWhateverHappens holds what must be true in every state. Faults are
