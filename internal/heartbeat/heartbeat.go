@@ -3,8 +3,15 @@
 // job asks for.
 //
 // A job has a deadline, never overlaps itself, and never delays another. When
-// it fails it is tried again with back-off. The package knows no feature and
-// does not know what a job does.
+// it fails it is tried again with back-off. One that does not stop at its
+// deadline is not abandoned: it is shown by name, and runs again when it has
+// returned.
+//
+// The wall clock says which instants jobs are due at. How long to wait until
+// then is measured on a clock that only goes forward, so that a wall clock that
+// is set, or a machine that slept, makes no burst of runs and no pause.
+//
+// The package knows no feature and does not know what a job does.
 package heartbeat
 
 import (
@@ -23,10 +30,14 @@ import (
 type Job struct {
 	Name     string
 	Interval time.Duration // of wall time
+	// Pace returns the interval for now, where it changes; Interval is the
+	// shortest then. It is called between runs. Nil is always Interval.
+	Pace func() time.Duration
 	// Timeout bounds one run; 0 is the interval, but at least [MinTimeout].
 	Timeout time.Duration
 	// Next returns an instant at which the job is due besides its interval, or
-	// the zero time. It is called between runs, never during one. Nil is none.
+	// the zero time. It is called between runs, never during one; after a run that
+	// failed it is not asked. Nil is none.
 	Next func() time.Time
 	Run  func(ctx context.Context) error
 }
@@ -37,7 +48,7 @@ const (
 	firstRetry = 250 * time.Millisecond
 	lastRetry  = 30 * time.Second
 	drainTime  = 5 * time.Second
-	longSleep  = time.Second // the wall clock may jump while the beat sleeps
+	longSleep  = time.Second // an instant may have passed when the wall clock was set
 )
 
 // Beat is the registry and its loop. Set the fields, then Run it once.
@@ -46,6 +57,11 @@ type Beat struct {
 	// Observe sees every run after it ended; nil is nobody.
 	Observe func(run Run)
 	Logger  *slog.Logger // nil discards
+	// Now is the wall clock; nil is the machine's. In virtual time no clock
+	// jumps, so tests bring one that does.
+	Now func() time.Time
+
+	began time.Time // with its monotonic reading; what waits are measured from
 
 	mu     sync.Mutex // guards what follows
 	status []Status
@@ -65,21 +81,29 @@ type Run struct {
 type entry struct {
 	Job
 	index    int
-	due      time.Time
-	wait     time.Duration // how far ahead due was when it was set
+	interval time.Duration // for now
+	due      time.Duration // when it runs next, since the beat began
+	at       time.Time     // or as soon as the wall clock shows this, unless zero
 	running  bool
-	began    time.Time // of the newest run
-	warned   bool      // that it does not stop
-	failures int       // in a row
+	began    time.Duration // when the newest run began
+	warned   bool          // that it does not stop
+	failures int           // in a row
 }
+
+// moment is one instant on both clocks.
+type moment struct {
+	wall    time.Time
+	elapsed time.Duration // since the beat began
+}
+
+func (b *Beat) moment() moment { return moment{b.Now().Round(0), time.Since(b.began)} }
 
 // result is what a run reports to the loop.
 type result struct {
-	index int
-	began time.Time
-	due   time.Time
-	ended time.Time
-	err   error
+	index        int
+	due          time.Duration // since the beat began
+	began, ended moment
+	err          error
 }
 
 // Run runs the jobs until ctx ends, then waits a little for those that still
@@ -88,7 +112,10 @@ func (b *Beat) Run(ctx context.Context) error {
 	if b.Logger == nil {
 		b.Logger = slog.New(slog.DiscardHandler)
 	}
-	now := time.Now()
+	if b.Now == nil {
+		b.Now = time.Now
+	}
+	b.began = time.Now()
 	entries := make([]*entry, len(b.Jobs))
 	b.mu.Lock()
 	b.status = make([]Status, len(b.Jobs))
@@ -96,7 +123,7 @@ func (b *Beat) Run(ctx context.Context) error {
 		if job.Timeout == 0 {
 			job.Timeout = max(job.Interval, MinTimeout)
 		}
-		entries[i] = &entry{Job: job, index: i, due: now}
+		entries[i] = &entry{Job: job, index: i, interval: job.Interval}
 		b.status[i] = Status{Job: job.Name, Interval: job.Interval, Timeout: job.Timeout}
 	}
 	b.mu.Unlock()
@@ -112,48 +139,52 @@ func (b *Beat) Run(ctx context.Context) error {
 			b.finish(entries[r.index], r)
 		case <-timer.C:
 		}
-		timer.Reset(b.runOnce(ctx, time.Now(), entries, results))
+		timer.Reset(b.runOnce(ctx, b.moment(), entries, results))
 	}
 }
 
 // runOnce starts every job that is due and returns how long to sleep.
-func (b *Beat) runOnce(ctx context.Context, now time.Time, entries []*entry, results chan<- result) time.Duration {
+func (b *Beat) runOnce(ctx context.Context, now moment, entries []*entry, results chan<- result) time.Duration {
 	sleep := longSleep
 	for _, e := range entries {
 		if e.running {
-			b.warn(e, now)
+			b.warn(e, now.elapsed)
 			continue
 		}
-		if e.due.Sub(now) > e.wait { // the wall clock went back
-			e.due = now.Add(e.wait)
-		}
-		if !e.due.After(now) {
-			e.running, e.began, e.warned = true, now, false
-			b.update(e.index, func(s *Status) { s.Running, s.Began = true, now })
-			go run(ctx, e.Job, result{index: e.index, due: e.due}, results)
+		reached := !e.at.IsZero() && !e.at.After(now.wall)
+		if !reached && e.due > now.elapsed {
+			sleep = min(sleep, e.due-now.elapsed)
 			continue
 		}
-		sleep = min(sleep, e.due.Sub(now))
+		e.running, e.began, e.warned = true, now.elapsed, false
+		b.update(e.index, func(s *Status) { s.Running, s.Began = true, time.Now() })
+		go b.run(ctx, e.Job, result{index: e.index, due: min(e.due, now.elapsed)}, results)
 	}
 	return sleep
 }
 
 // run executes a job once and reports. The channel has room for every job.
-func run(ctx context.Context, job Job, r result, results chan<- result) {
+func (b *Beat) run(ctx context.Context, job Job, r result, results chan<- result) {
 	ctx, cancel := context.WithTimeout(ctx, job.Timeout)
 	defer cancel()
-	r.began = time.Now()
+	r.began = b.moment()
 	defer func() {
 		if p := recover(); p != nil {
 			r.err = &panicError{value: p, stack: debug.Stack()}
 		}
-		r.ended = time.Now()
+		r.ended = b.moment()
 		results <- r
 	}()
 	r.err = job.Run(ctx)
 	if r.err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		r.err = fmt.Errorf("not done within %v: %w", job.Timeout, r.err)
 	}
+}
+
+// stacked is an error that is a panic and knows where.
+type stacked interface {
+	error
+	Stack() string
 }
 
 // panicError is a panic of a job.
@@ -164,28 +195,47 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
+// Stack is where it happened.
+func (e *panicError) Stack() string { return string(e.stack) }
+
 // finish notes the result and decides when the job is due next.
 func (b *Beat) finish(e *entry, r result) {
-	e.running = false
-	next := align(r.ended, e.Interval)
+	late := max(0, r.began.elapsed-r.due)
+	missed := beatsWithin(e.interval, r)
+	e.running, e.at = false, time.Time{}
 	if r.err == nil {
 		e.failures = 0
+		if e.Pace != nil {
+			e.interval = e.Pace()
+		}
+		wait := align(r.ended.wall, e.interval).Sub(r.ended.wall)
 		if e.Next != nil {
-			if at := e.Next(); !at.IsZero() && at.Before(next) {
-				next = at
+			// What had passed when the run began the run has seen.
+			if at := e.Next(); at.After(r.began.wall) {
+				e.at = at
+				wait = min(wait, at.Sub(r.ended.wall))
 			}
 		}
+		e.due = r.ended.elapsed + wait
 	} else {
 		e.failures++
-		next = r.ended.Add(backOff(e.failures))
-		if wait, ok := errors.AsType[notBefore](r.err); ok && wait.NotBefore().After(next) {
-			next = wait.NotBefore()
+		wait := backOff(e.failures)
+		if named, ok := errors.AsType[notBefore](r.err); ok {
+			if at := named.NotBefore(); at.Sub(r.ended.wall) > wait {
+				e.at = at
+				wait = at.Sub(r.ended.wall)
+			}
 		}
+		e.due = r.ended.elapsed + wait
 	}
-	e.due, e.wait = next, next.Sub(r.ended)
-	late := max(0, r.began.Sub(r.due))
-	missed := int(r.ended.Truncate(e.Interval).Sub(r.began.Truncate(e.Interval)) / e.Interval)
-	b.note(e, r, late, max(0, missed))
+	b.note(e, r, late, missed)
+}
+
+// beatsWithin is how many beats of an interval went by during a run.
+func beatsWithin(interval time.Duration, r result) int {
+	took := r.ended.elapsed - r.began.elapsed
+	into := r.began.wall.Sub(r.began.wall.Truncate(interval)) // the beat it began in
+	return max(0, int((into+took)/interval))
 }
 
 // notBefore is an error that says when to ask again.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,9 +172,13 @@ func TestBeat(t *testing.T) {
 	bubble(t, "a job that is deaf to its deadline is in trouble, and logged once", func(t *testing.T) {
 		release := make(chan struct{})
 		var log strings.Builder
+		var runs, other diary
 		b := &Beat{
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
-			Jobs:   []Job{{Name: "deaf", Interval: second, Run: func(context.Context) error { <-release; return nil }}},
+			Jobs: []Job{
+				{Name: "deaf", Interval: second, Run: func(context.Context) error { runs.note(); <-release; return nil }},
+				{Name: "other", Interval: second, Run: func(context.Context) error { other.note(); return nil }},
+			},
 		}
 		start(t, b)
 		time.Sleep(9 * second)
@@ -184,8 +189,17 @@ func TestBeat(t *testing.T) {
 		if s := b.Status()[0]; s.Trouble(time.Now()) != "has run for 1m9s and does not stop at its deadline of 5s" {
 			t.Errorf("trouble %q", s.Trouble(time.Now()))
 		}
+		if n := len(runs.offsets()); n != 1 {
+			t.Errorf("it runs %d times at once", n)
+		}
 		close(release)
-		time.Sleep(2 * second)
+		time.Sleep(2*second + time.Millisecond)
+		if n := len(other.offsets()); n != 72 {
+			t.Errorf("the other job ran %d times, want 72", n)
+		}
+		if n := len(runs.offsets()); n != 3 || !strings.Contains(log.String(), "job works again") {
+			t.Errorf("back, it ran %d times, want 3:\n%s", n, log.String())
+		}
 		if s := b.Status()[0]; s.Trouble(time.Now()) != "" || s.Overruns < 68 {
 			t.Errorf("trouble %q, status %+v", s.Trouble(time.Now()), s)
 		}
@@ -196,7 +210,8 @@ func TestBeat(t *testing.T) {
 
 	bubble(t, "a panic is a failure of that job alone", func(t *testing.T) {
 		var runs diary
-		b := &Beat{Jobs: []Job{
+		var log strings.Builder
+		b := &Beat{Logger: slog.New(slog.NewTextHandler(&log, nil)), Jobs: []Job{
 			{Name: "panics", Interval: second, Run: func(context.Context) error { panic("boom") }},
 			{Name: "other", Interval: second, Run: func(context.Context) error { runs.note(); return nil }},
 		}}
@@ -207,6 +222,50 @@ func TestBeat(t *testing.T) {
 		}
 		if got := len(runs.offsets()); got != 3 {
 			t.Errorf("the other job ran %d times, want 3", got)
+		}
+		if !strings.Contains(log.String(), "heartbeat_test.go") {
+			t.Errorf("no stack in the log:\n%s", log.String())
+		}
+	})
+
+	bubble(t, "a job that fails for an hour is asked less often, said of now and then, and recovers within a back-off", func(t *testing.T) {
+		var runs, other diary
+		var log strings.Builder
+		began := time.Now()
+		b := &Beat{
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Jobs: []Job{
+				{Name: "away", Interval: second, Run: func(context.Context) error {
+					runs.note()
+					if time.Since(began) < time.Hour {
+						return errors.New("the source is away")
+					}
+					return nil
+				}},
+				{Name: "other", Interval: second, Run: func(context.Context) error { other.note(); return nil }},
+			},
+		}
+		start(t, b)
+		time.Sleep(time.Hour)
+		tried := len(runs.offsets())
+		if tried < 150 || tried > 450 { // in the mean every 15 s
+			t.Errorf("tried %d times in an hour", tried)
+		}
+		if trouble := b.Status()[0].Trouble(time.Now()); !strings.Contains(trouble, "times in a row: the source is away") {
+			t.Errorf("trouble %q", trouble)
+		}
+		time.Sleep(lastRetry + time.Millisecond)
+		if s := b.Status()[0]; s.Failures != 0 || s.Trouble(time.Now()) != "" {
+			t.Errorf("it did not recover: %+v", s)
+		}
+		if lines := strings.Count(log.String(), "\n"); lines > 12 {
+			t.Errorf("%d lines in an hour:\n%s", lines, log.String())
+		}
+		if n := len(other.offsets()); n != 3631 {
+			t.Errorf("the other job ran %d times, want 3631", n)
+		}
+		if late, _ := b.LateP99(); late != 0 {
+			t.Errorf("runs began %v late", late)
 		}
 	})
 
@@ -265,40 +324,153 @@ type limited struct{ at time.Time }
 func (limited) Error() string          { return "too many requests" }
 func (l limited) NotBefore() time.Time { return l.at }
 
-func TestAClockThatGoesBackDoesNotStopTheBeat(t *testing.T) {
+// jumpingClock is a wall clock that can be set.
+type jumpingClock struct {
+	mu    sync.Mutex // guards ahead
+	ahead time.Duration
+}
+
+func (c *jumpingClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.ahead)
+}
+
+func (c *jumpingClock) jump(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += by
+}
+
+// TestAClockThatJumps sets the wall clock forward and back, as time
+// synchronization does and a laptop that wakes up.
+func TestAClockThatJumps(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	for _, back := range []time.Duration{time.Second, 10 * time.Second, 25 * time.Second, time.Minute, time.Hour} {
-		for _, wait := range []time.Duration{100 * time.Millisecond, time.Second, 5 * time.Second, time.Minute} {
-			b := &Beat{status: make([]Status, 1)}
-			e := &entry{Job: Job{Name: "job", Interval: time.Second}, due: now.Add(wait), wait: wait}
-			b.runOnce(t.Context(), now.Add(-back), []*entry{e}, nil)
-			if left := e.due.Sub(now.Add(-back)); left != wait {
-				t.Errorf("%v back, the job is due in %v, want %v", back, left, wait)
+	for _, jump := range []time.Duration{
+		300 * time.Millisecond, 3 * time.Second, 90 * time.Second, time.Hour, 25 * time.Hour,
+		-300 * time.Millisecond, -3 * time.Second, -90 * time.Second, -time.Hour, -25 * time.Hour,
+	} {
+		bubble(t, fmt.Sprintf("by %v: no burst, no pause, no lateness", jump), func(t *testing.T) {
+			var clock jumpingClock
+			var fast, slow, failing diary
+			var newest atomic.Int64 // run of fast, by the clock that jumps
+			limited := limited{time.Now().Add(3 * time.Hour)}
+			b := &Beat{Now: clock.now, Jobs: []Job{
+				{Name: "fast", Interval: time.Second, Run: func(context.Context) error {
+					fast.note()
+					newest.Store(clock.now().UnixNano())
+					return nil
+				}},
+				{Name: "slow", Interval: 10 * time.Second, Run: func(context.Context) error { slow.note(); return nil }},
+				{Name: "fails", Interval: time.Second, Run: func(context.Context) error { failing.note(); return limited }},
+			}}
+			start(t, b)
+			time.Sleep(25*time.Second + 400*time.Millisecond)
+			clock.jump(jump)
+			time.Sleep(60 * time.Second)
+			for name, d := range map[string]struct {
+				times    []time.Duration
+				interval time.Duration
+			}{"fast": {fast.offsets(), time.Second}, "slow": {slow.offsets(), 10 * time.Second}} {
+				for i := 1; i < len(d.times); i++ {
+					if gap := d.times[i] - d.times[i-1]; gap > d.interval {
+						t.Errorf("%s paused for %v", name, gap)
+					}
+				}
+				// The grid moves once, so there is at most one run more.
+				if n, want := len(d.times), int(85*time.Second/d.interval)+1; n < want || n > want+1 {
+					t.Errorf("%s ran %d times, want %d or one more", name, n, want)
+				}
 			}
-		}
+			if at := time.Unix(0, newest.Load()); at.Nanosecond() != 0 {
+				t.Errorf("it ran last at %v, off the grid of the new time", at)
+			}
+			if n := len(failing.offsets()); jump < 3*time.Hour && n != 1 {
+				t.Errorf("what may not be asked before a time was asked %d times", n)
+			}
+			if late, _ := b.LateP99(); late != 0 {
+				t.Errorf("runs began %v late", late)
+			}
+			for _, s := range b.Status()[:2] {
+				if trouble := s.Trouble(time.Now()); trouble != "" || s.Overruns != 0 {
+					t.Errorf("%s %s, %d overruns", s.Job, trouble, s.Overruns)
+				}
+			}
+		})
 	}
+	bubble(t, "an instant that passed while the machine slept is due at once", func(t *testing.T) {
+		var clock jumpingClock
+		var runs diary
+		opening := clock.now().Add(10 * time.Hour)
+		start(t, &Beat{Now: clock.now, Jobs: []Job{{
+			Name: "market", Interval: time.Hour,
+			Next: func() time.Time { return opening },
+			Run:  func(context.Context) error { runs.note(); return nil },
+		}}})
+		time.Sleep(2500 * time.Millisecond)
+		clock.jump(11 * time.Hour)
+		time.Sleep(time.Minute)
+		if diff := cmp.Diff([]time.Duration{0, 3 * time.Second}, runs.offsets()); diff != "" {
+			t.Errorf("runs (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestAPaceThatChanges holds that a job runs at the interval of the moment, and
+// at the instant it asks for whatever that is.
+func TestAPaceThatChanges(t *testing.T) {
+	t.Parallel()
+	bubble(t, "slow while closed, and quick from the opening", func(t *testing.T) {
+		var runs diary
+		began := time.Now()
+		opening, closing := began.Add(12250*time.Millisecond), began.Add(14500*time.Millisecond)
+		open := func() bool { return !time.Now().Before(opening) && time.Now().Before(closing) }
+		b := &Beat{Jobs: []Job{{
+			Name: "job", Interval: time.Second,
+			Pace: func() time.Duration {
+				if open() {
+					return time.Second
+				}
+				return 5 * time.Second
+			},
+			Next: func() time.Time { return opening },
+			Run:  func(context.Context) error { runs.note(); return nil },
+		}}}
+		start(t, b)
+		time.Sleep(11 * time.Second)
+		if s := b.Status()[0]; s.Interval != 5*time.Second || s.Trouble(time.Now()) != "" {
+			t.Errorf("closed: every %v, %s", s.Interval, s.Trouble(time.Now()))
+		}
+		time.Sleep(10 * time.Second)
+		const ms = time.Millisecond
+		want := []time.Duration{0, 5000 * ms, 10000 * ms, 12250 * ms, 13000 * ms, 14000 * ms, 15000 * ms, 20000 * ms}
+		if diff := cmp.Diff(want, runs.offsets()); diff != "" {
+			t.Errorf("runs (-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestLatenessIsNotAnOverrun(t *testing.T) {
 	t.Parallel()
-	at := func(ms int) time.Time { return time.UnixMilli(1_000_000 + int64(ms)) }
+	at := func(ms int) moment {
+		return moment{time.UnixMilli(1_000_000 + int64(ms)), time.Duration(ms) * time.Millisecond}
+	}
 	for _, tt := range []struct{ due, began, ended, late, missed int }{
 		{0, 0, 10, 0, 0},
 		{0, 0, 1000, 0, 1},
 		{0, 2, 2500, 2, 2},
-		{0, 3_600_000, 3_600_001, 3_600_000, 0}, // the machine slept
+		{0, 3_600_000, 3_600_001, 3_600_000, 0}, // the machine was busy
 		{0, 900, 1100, 900, 1},
 	} {
 		var got Run
 		b := &Beat{status: make([]Status, 1), Logger: slog.New(slog.DiscardHandler), Observe: func(r Run) { got = r }}
-		e := &entry{Job: Job{Name: "job", Interval: time.Second}}
-		b.finish(e, result{due: at(tt.due), began: at(tt.began), ended: at(tt.ended)})
+		e := &entry{Job: Job{Name: "job"}, interval: time.Second}
+		b.finish(e, result{due: at(tt.due).elapsed, began: at(tt.began), ended: at(tt.ended)})
 		if got.Late.Milliseconds() != int64(tt.late) || got.Missed != tt.missed {
 			t.Errorf("due %d, %d to %d: late %v, missed %d", tt.due, tt.began, tt.ended, got.Late, got.Missed)
 		}
-		if !e.due.After(at(tt.ended)) || e.due.Sub(at(tt.ended)) > time.Second {
-			t.Errorf("ended at %v, due again at %v", at(tt.ended), e.due)
+		if wait := e.due - at(tt.ended).elapsed; wait <= 0 || wait > time.Second {
+			t.Errorf("ended at %v, due again in %v", at(tt.ended).elapsed, wait)
 		}
 	}
 }

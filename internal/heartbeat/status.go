@@ -1,6 +1,7 @@
 package heartbeat
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -11,7 +12,7 @@ import (
 // Status is what is known of one job.
 type Status struct {
 	Job       string
-	Interval  time.Duration
+	Interval  time.Duration // for now
 	Timeout   time.Duration
 	Running   bool
 	Began     time.Time // of the newest run
@@ -71,8 +72,8 @@ func (b *Beat) update(index int, change func(*Status)) {
 }
 
 // warn logs once of a run that goes on behind its deadline.
-func (b *Beat) warn(e *entry, now time.Time) {
-	if e.warned || now.Sub(e.began) <= e.Timeout+grace {
+func (b *Beat) warn(e *entry, elapsed time.Duration) {
+	if e.warned || elapsed-e.began <= e.Timeout+grace {
 		return
 	}
 	e.warned = true
@@ -82,31 +83,33 @@ func (b *Beat) warn(e *entry, now time.Time) {
 // note keeps and logs what a run was like. A job that goes on failing is logged
 // when it begins to fail and once for every doubling after that.
 func (b *Beat) note(e *entry, r result, late time.Duration, missed int) {
-	recovered := false
+	duration := r.ended.elapsed - r.began.elapsed
+	recovered := e.warned && r.err == nil
 	b.update(e.index, func(s *Status) {
 		s.Running = false
-		s.Duration = r.ended.Sub(r.began)
+		s.Duration = duration
+		s.Interval = e.interval
 		s.Late = late
 		s.Runs++
 		s.Overruns += int64(missed)
-		recovered = s.Failures > 0 && r.err == nil
+		recovered = recovered || s.Failures > 0 && r.err == nil
 		s.Failures = e.failures
 		if r.err != nil {
 			s.Failed++
-			s.LastError, s.FailedAt = r.err.Error(), r.ended
+			s.LastError, s.FailedAt = r.err.Error(), r.ended.wall
 		}
 		b.late.add(late)
 	})
 	if b.Observe != nil {
-		b.Observe(Run{Job: e.Name, Late: late, Duration: r.ended.Sub(r.began), Missed: missed, Err: r.err})
+		b.Observe(Run{Job: e.Name, Late: late, Duration: duration, Missed: missed, Err: r.err})
 	}
 	switch {
 	case recovered:
 		b.Logger.Info("job works again", slog.String("job", e.Name))
 	case r.err != nil && e.failures&(e.failures-1) == 0:
 		attrs := []any{slog.String("job", e.Name), slog.Int("failures", e.failures), slog.Any("error", r.err)}
-		if p, ok := r.err.(*panicError); ok { //nolint:errorlint // made by run, never wrapped
-			attrs = append(attrs, slog.String("stack", string(p.stack)))
+		if p, ok := errors.AsType[stacked](r.err); ok {
+			attrs = append(attrs, slog.String("stack", p.Stack()))
 		}
 		b.Logger.Warn("job failed", attrs...)
 	}
