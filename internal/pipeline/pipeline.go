@@ -70,8 +70,13 @@ type request struct {
 }
 
 // Broadcast implements [thor.Broadcaster]. It blocks until Run has stored the
-// messages or ctx ends; messages of a call that gave up may still be stored.
+// messages or ctx ends; messages of a call that gave up may still be stored. A
+// call that comes when its context has ended stores nothing: what a job has to
+// say after its deadline is of a time long past.
 func (p *Pipeline) Broadcast(ctx context.Context, msgs ...thor.Message) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("broadcast: %w", err)
+	}
 	events, invalid := p.encode(msgs)
 	if len(events) == 0 {
 		return invalid

@@ -319,13 +319,17 @@ func TestPipeline(t *testing.T) {
 			last[e.Stream] = e.Version.Seq
 		}
 	})
-	run("a call whose context has ended returns", func(t *testing.T, b *bench) {
+	run("a call whose context has ended stores nothing", func(t *testing.T, b *bench) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		for range 100 {
-			if err := b.Broadcast(ctx, balance("A", "1")); err != nil && !errors.Is(err, context.Canceled) {
+		for i := range 100 {
+			if err := b.Broadcast(ctx, balance("A", fmt.Sprint(i))); !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
+		}
+		synctest.Wait()
+		if c := b.Counts(); c.Stored != 0 || c.Received != 0 {
+			t.Errorf("counts %+v", c)
 		}
 	})
 }

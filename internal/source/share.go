@@ -3,6 +3,9 @@ package source
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -30,7 +33,10 @@ type SharedAccounts struct {
 var _ AccountSource = (*SharedAccounts)(nil)
 
 // Accounts returns the source's answer, or one that is young enough. Failures
-// are shared by those who ask at the same time, and not kept.
+// are shared by those who ask at the same time, and not kept. While a source
+// that is deaf to its deadline has not answered, nobody asks it again; what it
+// says after its deadline is of a time long past, and is given to nobody. A
+// panic of the source is an error, a [*Panic].
 func (s *SharedAccounts) Accounts(ctx context.Context) ([]Account, error) {
 	if accounts, ok := s.cached(); ok {
 		return accounts, nil
@@ -39,16 +45,7 @@ func (s *SharedAccounts) Accounts(ctx context.Context) ([]Account, error) {
 		if accounts, ok := s.cached(); ok {
 			return accounts, nil
 		}
-		// The first caller's deadline must not fail the others.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.Timeout, 10*time.Second))
-		defer cancel()
-		accounts, err := s.Source.Accounts(ctx)
-		if err == nil {
-			s.mu.Lock()
-			s.accounts, s.at = accounts, time.Now()
-			s.mu.Unlock()
-		}
-		return accounts, err
+		return s.ask(ctx)
 	})
 	select {
 	case r := <-answer:
@@ -59,8 +56,42 @@ func (s *SharedAccounts) Accounts(ctx context.Context) ([]Account, error) {
 	}
 }
 
+// ask puts the question to the source. It runs in a goroutine of its own, where
+// a panic would end the process.
+func (s *SharedAccounts) ask(ctx context.Context) (accounts []Account, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			accounts, err = nil, &Panic{Value: p, stack: debug.Stack()}
+		}
+	}()
+	// The first caller's deadline must not fail the others.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.Timeout, 10*time.Second))
+	defer cancel()
+	accounts, err = s.Source.Accounts(ctx)
+	if ctx.Err() != nil {
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	if err == nil {
+		s.mu.Lock()
+		s.accounts, s.at = accounts, time.Now()
+		s.mu.Unlock()
+	}
+	return accounts, err
+}
+
 func (s *SharedAccounts) cached() ([]Account, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.accounts, !s.at.IsZero() && time.Since(s.at) < s.MaxAge
 }
+
+// Panic is a panic of a source.
+type Panic struct {
+	Value any
+	stack []byte
+}
+
+func (p *Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
+
+// Stack is where it happened.
+func (p *Panic) Stack() string { return string(p.stack) }

@@ -3,6 +3,7 @@ package source_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -32,6 +33,22 @@ func (s *slow) Accounts(ctx context.Context) ([]source.Account, error) {
 	time.Sleep(time.Second)
 	return []source.Account{{Balance: thor.AccountBalance{AccountID: "A"}}}, s.err
 }
+
+// deaf is a source that does not hear its deadline.
+type deaf struct {
+	asked   atomic.Int64
+	release chan struct{}
+}
+
+func (d *deaf) Accounts(context.Context) ([]source.Account, error) {
+	d.asked.Add(1)
+	<-d.release
+	return []source.Account{{Balance: thor.AccountBalance{AccountID: "A"}}}, nil
+}
+
+type panics struct{}
+
+func (panics) Accounts(context.Context) ([]source.Account, error) { panic("boom") }
 
 func TestSharedAccounts(t *testing.T) {
 	t.Parallel()
@@ -88,6 +105,35 @@ func TestSharedAccounts(t *testing.T) {
 		ask(t, s)
 		if err := <-gaveUp; !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the impatient got %v", err)
+		}
+	})
+	bubble("what a deaf source says after its deadline is given to nobody", func(t *testing.T) {
+		origin := &deaf{release: make(chan struct{})}
+		s := &source.SharedAccounts{Source: origin, MaxAge: time.Hour, Timeout: 3 * time.Second}
+		for range 2 { // while it hangs those who ask give up, and it is not asked twice
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			if _, err := s.Accounts(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+			cancel()
+		}
+		time.AfterFunc(time.Hour, func() { close(origin.release) })
+		if accounts, err := s.Accounts(t.Context()); accounts != nil || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("an hour late it said %v, %v", accounts, err)
+		}
+		ask(t, s)
+		if n := origin.asked.Load(); n != 2 {
+			t.Errorf("the source was asked %d times, want twice", n)
+		}
+	})
+	bubble("a panic of the source is an error of who asks, with its stack", func(t *testing.T) {
+		s := &source.SharedAccounts{Source: panics{}, MaxAge: time.Hour}
+		for range 2 {
+			_, err := s.Accounts(t.Context())
+			p, ok := errors.AsType[*source.Panic](err)
+			if !ok || p.Error() != "panic: boom" || !strings.Contains(p.Stack(), "share_test.go") {
+				t.Errorf("got %v", err)
+			}
 		}
 	})
 	bubble("a source that hangs is given up, and asked again", func(t *testing.T) {
