@@ -189,35 +189,27 @@ func (s *Store) Streams(ctx context.Context) ([]thor.StreamID, error) {
 	return ids, explain(rows.Err(), s.dir)
 }
 
-// Prune implements [store.Events]. It also changes the token, so that a backup
-// is known to be one soon after it was made.
-func (s *Store) Prune(ctx context.Context, superseded, final time.Time) (int64, error) {
-	var removed int64
-	err := s.transact(ctx, func(tx *sql.Tx) error {
-		// The floor of a stream moves behind its newest event that is old enough.
-		_, err := tx.ExecContext(ctx, `
-			UPDATE stream SET floor = max(floor, 1 + coalesce((
-				SELECT seq FROM event WHERE stream = stream.id AND ts < ? ORDER BY seq DESC LIMIT 1), 0))`,
-			superseded.UnixMilli())
-		if err != nil {
+// Prune implements [store.Events]. It goes stream by stream, so that an append
+// waits for one of them at most, and looks at nothing but what is to go. It also
+// changes the token, so that a backup is known to be one soon after it was made.
+func (s *Store) Prune(ctx context.Context, superseded, final time.Time) (removed int64, err error) {
+	ids, err := s.Streams(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		err := s.transact(ctx, func(tx *sql.Tx) error {
+			n, err := pruneStream(ctx, tx, id, superseded.UnixMilli(), final.UnixMilli())
+			removed += n
 			return err
-		}
-		removed, err = exec(ctx, tx, `
-			DELETE FROM event WHERE final = 0
-				AND seq < (SELECT floor FROM stream WHERE stream.id = event.stream)
-				AND seq <> (SELECT seq FROM latest l WHERE l.stream = event.stream AND l.key = event.key)`)
+		})
 		if err != nil {
-			return err
+			return 0, err
 		}
-		// In a history a last word that never became final leaves with the others of
-		// its age.
-		n, err := exec(ctx, tx, `
-			DELETE FROM event WHERE final = 0 AND ts < ? AND stream IN (SELECT id FROM stream WHERE history = 1)`, final.UnixMilli())
-		removed += n
-		if err != nil {
-			return err
-		}
-		n, err = exec(ctx, tx, "DELETE FROM event WHERE final = 1 AND ts < ?", final.UnixMilli())
+	}
+	err = s.transact(ctx, func(tx *sql.Tx) error {
+		n, err := exec(ctx, tx, `DELETE FROM event WHERE final = 1 AND ts < ?
+			AND seq < (SELECT floor FROM stream WHERE id = event.stream)`, final.UnixMilli())
 		removed += n
 		return err
 	})
@@ -225,6 +217,29 @@ func (s *Store) Prune(ctx context.Context, superseded, final time.Time) (int64, 
 		return 0, err
 	}
 	return removed, explain(rotateIdentity(ctx, s.write, filepath.Join(s.dir, fileName), s.epoch), s.dir)
+}
+
+// pruneStream moves the floor of a stream to its first event that is young
+// enough, and removes what lies below it, is not final and not to be kept.
+func pruneStream(ctx context.Context, tx *sql.Tx, id thor.StreamID, superseded, final int64) (removed int64, err error) {
+	var stream, floor int64
+	err = tx.QueryRowContext(ctx, `
+		UPDATE stream SET floor = coalesce((
+			SELECT seq FROM event WHERE stream = stream.id AND seq >= floor AND ts >= ? ORDER BY seq LIMIT 1), head + 1)
+		WHERE name = ? RETURNING id, floor`, superseded, id).Scan(&stream, &floor)
+	if err != nil {
+		return 0, err
+	}
+	removed, err = exec(ctx, tx, `DELETE FROM event WHERE stream = ? AND final = 0 AND seq < ?
+		AND seq <> (SELECT seq FROM latest l WHERE l.stream = event.stream AND l.key = event.key)`, stream, floor)
+	if err != nil {
+		return removed, err
+	}
+	// In a history a last word that never became final leaves with the others of
+	// its age.
+	n, err := exec(ctx, tx, `DELETE FROM event WHERE stream = ? AND final = 0 AND seq < ? AND ts < ?
+		AND (SELECT history FROM stream WHERE id = event.stream)`, stream, floor, final)
+	return removed + n, err
 }
 
 func exec(ctx context.Context, tx *sql.Tx, query string, args ...any) (affected int64, err error) {
