@@ -132,13 +132,23 @@ func (a *App) served(feature, consumer string) {
 	a.metrics.RESTRequests.WithLabelValues(feature, consumer).Inc()
 }
 
-// newest is when a feature spoke last; false when it has not.
+// newest is when a feature spoke last; false when it has not. What was said
+// before the wall clock went back seems to be of later than now: it counts only
+// while nothing else has been said.
 func (a *App) newest(feature string) (time.Time, bool) {
-	var newest time.Time
+	var newest, ahead time.Time
+	now := time.Now()
 	for id, e := range a.logs.Tips() {
-		if id.Feature() == feature && e.Time.After(newest) {
+		switch {
+		case id.Feature() != feature:
+		case e.Time.After(now):
+			ahead = now
+		case e.Time.After(newest):
 			newest = e.Time
 		}
+	}
+	if newest.IsZero() {
+		newest = ahead
 	}
 	return newest, !newest.IsZero()
 }

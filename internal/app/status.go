@@ -140,6 +140,13 @@ func label(s thor.FeatureStage) string {
 // refreshGauges brings the gauges up to date before somebody reads them.
 func (a *App) refreshGauges() {
 	now := time.Now()
+	for _, j := range a.beat.Status() {
+		running := 0.0
+		if j.Running {
+			running = now.Sub(j.Began).Seconds()
+		}
+		a.metrics.JobRunning.WithLabelValues(j.Job).Set(running)
+	}
 	for _, state := range a.stages.States() {
 		s, forced, unstored := state.Effective, 0.0, 0.0
 		if state.Forced != nil {
@@ -158,7 +165,7 @@ func (a *App) refreshGauges() {
 			a.metrics.Stage.WithLabelValues(s.Feature, stage.String()).Set(value)
 		}
 		if newest, ok := a.newest(s.Feature); ok {
-			a.metrics.FeedAge.WithLabelValues(s.Feature, string(thor.DataSourceWS)).Set(now.Sub(newest).Seconds())
+			a.metrics.FeedAge.WithLabelValues(s.Feature, string(thor.DataSourceWS)).Set(max(0, now.Sub(newest).Seconds()))
 		} else { // an age that stands still would look like a feed
 			a.metrics.FeedAge.DeleteLabelValues(s.Feature, string(thor.DataSourceWS))
 		}

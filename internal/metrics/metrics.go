@@ -22,6 +22,7 @@ type Metrics struct {
 	JobDuration *prometheus.HistogramVec // job
 	JobOverruns *prometheus.CounterVec   // job
 	JobFailed   *prometheus.GaugeVec     // job
+	JobRunning  *prometheus.GaugeVec     // job
 
 	// Features.
 	FeedEvents   *prometheus.CounterVec // feature
@@ -64,6 +65,7 @@ func New(version, build string) *Metrics {
 		JobDuration:  histogram("job_duration_seconds", "How long a run took.", durationBuckets, "job"),
 		JobOverruns:  counter("job_overruns_total", "How many beats of its interval went by while a job ran.", "job"),
 		JobFailed:    gauge("job_last_failure_timestamp_seconds", "When a job failed last; thor status --json has the error.", "job"),
+		JobRunning:   gauge("job_running_seconds", "How long a run that has not ended lasts by now; 0 between runs.", "job"),
 		FeedEvents:   counter("feed_events_total", "Events published.", "feature"),
 		FeedAge:      gauge("feed_age_seconds", "Time since the newest event, by this server's clock.", "feature", "data_source"),
 		RESTRequests: counter("rest_requests_total", "Answers of a feature's REST endpoint.", "feature", "consumer"),
@@ -79,7 +81,7 @@ func New(version, build string) *Metrics {
 	info.WithLabelValues(version, build).Set(1)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info,
-		m.JobRuns, m.JobLate, m.JobDuration, m.JobOverruns, m.JobFailed,
+		m.JobRuns, m.JobLate, m.JobDuration, m.JobOverruns, m.JobFailed, m.JobRunning,
 		m.FeedEvents, m.FeedAge, m.RESTRequests,
 		m.HubRefused, m.RESTRefused,
 		m.Stage, m.Forced, m.Unstored, m.Revision, m.Transitions,
