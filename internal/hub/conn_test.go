@@ -40,6 +40,34 @@ func TestPrivateStreams(t *testing.T) {
 	})
 }
 
+// TestCadence holds that a change of cadence reaches whoever may see the stream,
+// also before it is asked for, and nobody else.
+func TestCadence(t *testing.T) {
+	t.Parallel()
+	virtual(t, "each is told of what it may see", nil, func(t *testing.T, w *world) {
+		w.publish(t, draft("positions:A", 1), draft("positions:B", 1), draft("global_market", 1))
+		everything := w.dial(t)
+		some := w.dialAs(t, &auth.Principal{Subject: "ada", Accounts: []string{"A"}})
+		nothing := w.dialAs(t, &auth.Principal{Subject: "eve"})
+		unknown := w.dialAs(t, nil)
+		for _, c := range []*client{everything, some, nothing} {
+			c.want("hello")
+		}
+		w.Announce(map[thor.StreamID]time.Duration{"positions:A": 5 * time.Second, "positions:B": 5 * time.Second, "positions:GONE": time.Second})
+		w.Announce(nil)
+		for c, want := range map[*client]string{
+			everything: `{"type":"cadence","data":{"streams":{"positions:A":{"cadence_ms":5000},"positions:B":{"cadence_ms":5000}}}}`,
+			some:       `{"type":"cadence","data":{"streams":{"positions:A":{"cadence_ms":5000}}}}`,
+		} {
+			if m := c.next(); m.raw != want {
+				t.Errorf("got %s, want %s", m.raw, want)
+			}
+		}
+		nothing.want("snapshot global_market/1")
+		unknown.silent(time.Second)
+	})
+}
+
 func TestAuth(t *testing.T) {
 	t.Parallel()
 	door := &auth.Door{Key: []byte("0123456789abcdef0123456789abcdef")}

@@ -94,6 +94,23 @@ func (c *conn) detach(id thor.StreamID) {
 	}
 }
 
+// announce tells the client of the streams it may see how often they speak from
+// now on, also of those it has not asked for yet.
+func (c *conn) announce(cadences map[thor.StreamID]time.Duration) {
+	if !c.greeted() {
+		return // hello will say it
+	}
+	streams := map[thor.StreamID]streamInfo{}
+	for _, id := range c.hub.Logs.Visible(c.principal) {
+		if cadence, ok := cadences[id]; ok {
+			streams[id] = streamInfo{CadenceMS: cadence.Milliseconds()}
+		}
+	}
+	if len(streams) > 0 {
+		c.send(encode("cadence", nil, cadenceData{Streams: streams}))
+	}
+}
+
 // reattach looks again at the logs after some came or went: a stream that was
 // closed ends with a reset, one that was made anew goes on, and by default new
 // ones are followed.

@@ -174,6 +174,16 @@ func (h *Hub) Reassign() {
 	}
 }
 
+// Announce tells every connection how often streams it may see speak from now on.
+func (h *Hub) Announce(cadences map[thor.StreamID]time.Duration) {
+	if len(cadences) == 0 {
+		return
+	}
+	for _, s := range h.shards {
+		s.post(event{kind: eventCadence, cadences: cadences})
+	}
+}
+
 // Drain refuses new connections, tells those there are when to come back, and
 // closes them. It returns when all are gone or ctx ends.
 func (h *Hub) Drain(ctx context.Context) {

@@ -29,6 +29,9 @@ type (
 		MaxMS    int64 `json:"max_ms"`
 		JitterMS int64 `json:"jitter_ms"`
 	}
+	cadenceData struct {
+		Streams map[thor.StreamID]streamInfo `json:"streams"`
+	}
 	streamInfo struct {
 		CadenceMS int64 `json:"cadence_ms"`
 	}

@@ -41,6 +41,7 @@ const (
 	eventResumed                   // what a subscribe needed from the store is there
 	eventReassign                  // stages changed
 	eventDrain                     // the server is stopping
+	eventCadence                   // streams speak more or less often
 )
 
 // event is something that happened to a connection, or to all.
@@ -50,6 +51,8 @@ type event struct {
 	data   []byte
 	err    error
 	resume *resumption
+
+	cadences map[thor.StreamID]time.Duration
 }
 
 func newShard(h *Hub) *shard {
@@ -128,6 +131,12 @@ func (s *shard) handle(ctx context.Context, e event) {
 			c.shutdown()
 		}
 		return
+	case eventCadence:
+		for c := range s.conns {
+			c.announce(e.cadences)
+			c.flush()
+		}
+		return
 	case eventOpen:
 		s.conns[e.conn] = struct{}{}
 		s.hub.conns.Add(1)
@@ -149,7 +158,7 @@ func (s *shard) handle(ctx context.Context, e event) {
 		c.ended(e.err)
 	case eventResumed:
 		c.resumed(ctx, e.resume)
-	case eventOpen, eventReassign, eventDrain:
+	case eventOpen, eventReassign, eventDrain, eventCadence:
 	}
 }
 

@@ -273,6 +273,9 @@ export class ThorClient {
         if (isFrame(message)) this.#streams.frame(message);
         break;
       }
+      case "cadence":
+        this.#streams.cadence(message.data.streams);
+        break;
       case "heartbeat": {
         const source = this.directory.getSnapshot().source;
         this.clock.setServer(message.ts);

@@ -373,7 +373,7 @@ describe("fallback", () => {
     render();
     connect("live", 9);
     world.socket.end(4409);
-    await pass(4000);
+    await pass(6000);
     expect(feed().getSnapshot()).toMatchObject({ label: "REST (Fallback)", stale: false });
     await pass(2000);
     expect(feed().getSnapshot()).toMatchObject({ label: "REST (Fallback)", stale: true });
@@ -455,6 +455,23 @@ describe("the age of what is shown", () => {
     await pass(1000);
     expect(age()).toBe(1700);
     await pass(4000);
+    expect(feed().getSnapshot().stale).toBe(true);
+  });
+
+  it("is judged by the cadence the server tells", async () => {
+    client.start();
+    render();
+    connect("live");
+    const tell = (cadence_ms: number) =>
+      world.socket.say({ type: "cadence", data: { streams: { "account_balance:A": { cadence_ms } } } });
+    tell(5000);
+    for (let seq = 2; seq < 10; seq++) {
+      await pass(5500);
+      expect(feed().getSnapshot()).toMatchObject({ label: "WebSocket", stale: false });
+      world.socket.say(heartbeat(), balance(seq, seq));
+    }
+    tell(1000);
+    await pass(5500);
     expect(feed().getSnapshot().stale).toBe(true);
   });
 

@@ -43,6 +43,8 @@ const times = {
   /** After a rest of the page its polls may take so long before anything is called stale. */
   waking: 1500,
   staleMoving: 5000,
+  /** Nobody tells the cadence: it may be that of closed markets, five seconds, and a poll behind. */
+  staleUntold: 7500,
   staleSettled: 15_000,
   /** Cadence of polls where the feature speaks on change only. */
   pollOnChange: 10_000,
@@ -248,8 +250,11 @@ export class Feed<D = unknown> implements External<FeatureSnapshot<D>> {
 
   /** While the page sleeps, and until its first polls after that, nothing becomes stale. */
   #stale(age: number, settled: boolean, now: number): boolean {
-    const cadence = this.#stream()?.cadenceMs || this.feature.cadenceMs;
-    const limit = settled ? Math.max(3 * this.#pollMs(), times.staleSettled) : Math.max(3 * cadence, times.staleMoving);
+    const told = this.#stream()?.cadenceMs;
+    const moving = told
+      ? Math.max(3 * told, times.staleMoving)
+      : Math.max(3 * this.feature.cadenceMs, times.staleUntold);
+    const limit = settled ? Math.max(3 * this.#pollMs(), times.staleSettled) : moving;
     if (age <= limit) return false;
     const { env, link } = this.#context;
     return env.page.hidden() || now - link.wokenAt < times.waking ? this.#snapshot.stale : true;

@@ -63,6 +63,12 @@ export interface AssignmentMessage {
   data: { feature: string; data_source: DataSource; rev: number };
 }
 
+/** Streams speak more or less often from now on. */
+export interface CadenceMessage {
+  type: "cadence";
+  data: { streams: Record<string, { cadence_ms: number }> };
+}
+
 export interface ErrorMessage {
   type: "error";
   id?: string | number;
@@ -92,6 +98,7 @@ export type ControlMessage =
   | GapMessage
   | ResetMessage
   | AssignmentMessage
+  | CadenceMessage
   | ErrorMessage
   | ServerShutdownMessage
   | PongMessage
@@ -113,6 +120,7 @@ const controlTypes: Record<ControlMessage["type"], true> = {
   gap: true,
   reset: true,
   assignment: true,
+  cadence: true,
   error: true,
   server_shutdown: true,
   pong: true,

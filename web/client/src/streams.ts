@@ -178,6 +178,11 @@ export class Streams {
     this.#followAll();
   }
 
+  /** Learns how often streams speak from now on. */
+  cadence(streams: Readonly<Record<string, { cadence_ms: number }>>): void {
+    for (const [id, { cadence_ms }] of Object.entries(streams)) this.#learn(id, cadence_ms);
+  }
+
   /** Somebody renders a stream from now on: it does not wait for its turn. */
   want(id: string): void {
     if (this.#later.delete(id)) this.#ask([id]);
