@@ -59,6 +59,7 @@ func accountBalanceFeature() Feature {
 		Key:     "account_id",
 		Path:    "/api/account/balance",
 		Cadence: time.Second,
+		Idle:    5 * time.Second,
 		Sample: AccountBalanceMessage(AccountBalance{
 			AccountID:             "PAPER-1",
 			Currency:              "USD",

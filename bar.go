@@ -77,6 +77,7 @@ func intradayFeature() Feature {
 		List:    "bars",
 		Window:  1440,
 		Cadence: time.Second,
+		Idle:    5 * time.Second,
 		Sample: IntradayBarMessage(Bar{
 			Symbol:          "FUT.ES",
 			Display:         "/ES",

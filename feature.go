@@ -42,8 +42,10 @@ type Feature struct {
 	Window int
 
 	// Cadence is how often the feature speaks when nothing changes; 0 is on
-	// change only.
+	// change only. Idle is how often a stream of it does while nothing it is about
+	// trades: the symbol, or what the account holds; 0 is as always.
 	Cadence time.Duration
+	Idle    time.Duration
 
 	Sample Message // one of its messages, for types, documents and laws
 }

@@ -161,6 +161,7 @@ func positionsFeature() Feature {
 		Key:     "account_id",
 		Path:    "/api/positions",
 		Cadence: time.Second,
+		Idle:    5 * time.Second,
 		Sample: PositionsMessage(Positions{
 			AccountID: "PAPER-1",
 			Positions: []Position{{

@@ -57,6 +57,7 @@ type App struct {
 	stages   *cutover.Controller
 	pipeline *pipeline.Pipeline
 	beat     *heartbeat.Beat
+	pace     *pace
 	hub      *hub.Hub
 	api      *api.API
 	metrics  *metrics.Metrics
@@ -67,6 +68,8 @@ type App struct {
 	// auditFaults is what was wrong with the audit at the start.
 	auditFaults []string
 	notes       []string // what the operator should know at the start
+
+	tamper func(*App) // tests change the source and its clock; nil is nobody
 }
 
 // New opens the address, the store and the source, and puts the rest together.
@@ -110,6 +113,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	if err := a.refuseOtherData(ctx); err != nil {
 		return err
 	}
+	a.pace = &pace{days: a.days, clock: a.clock, wall: a.wall}
 	a.metrics = metrics.New(Version, Build())
 	if err := a.openDoor(ctx); err != nil {
 		return err
@@ -121,7 +125,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		return err
 	}
 	a.pipeline = pipeline.New(pipeline.Config{
-		Store: a.store, Layer: a.layer, Publishes: a.stages.Publishes, Cadence: a.cadence, Tap: a.tap,
+		Store: a.store, Layer: a.layer, Publishes: a.stages.Publishes, Cadence: a.pace.done, Tap: a.tap,
 	})
 	a.openHub()
 	a.logs.Changed = a.hub.Wake
@@ -195,13 +199,7 @@ func (a *App) openHub() {
 			}
 			return states
 		},
-		Cadence: func(id thor.StreamID) time.Duration {
-			f, err := thor.FeatureNamed(id.Feature())
-			if err != nil {
-				return 0 // the cutover stream speaks on change only
-			}
-			return a.cadence(f)
-		},
+		Cadence: a.pace.told,
 	})
 }
 

@@ -39,6 +39,10 @@ func (a *App) openBeat(ctx context.Context) error {
 			Interval: a.wall(job.Every()),
 			Run:      func(ctx context.Context) error { return job.Execute(ctx, a.pipeline) },
 		}
+		if f, err := thor.FeatureNamed(job.Name()); err == nil && f.Idle > 0 {
+			entry.Pace = func() time.Duration { return a.pace.interval(f, job.Every()) }
+			entry.Next = func() time.Time { return a.wallTime(a.pace.opening(f.Name)) }
+		}
 		if timed, ok := job.(jobs.Timed); ok {
 			entry.Next = func() time.Time { return a.wallTime(timed.Next()) }
 		}
@@ -69,7 +73,9 @@ func (a *App) wallTime(t time.Time) time.Time {
 	return time.Now().Add(ahead)
 }
 
+// sendHeartbeat says what has changed of the cadences, and then the heartbeat.
 func (a *App) sendHeartbeat(activeJobs int) error {
+	a.hub.AnnounceCadences(a.pace.announce())
 	now := time.Now()
 	h := thor.Heartbeat{
 		Timestamp:      a.clock.Now().UTC().Truncate(time.Millisecond),
@@ -83,10 +89,7 @@ func (a *App) sendHeartbeat(activeJobs int) error {
 		if id.Private() {
 			continue
 		}
-		tip := thor.StreamTip{Seq: newest.Version.Seq, AgeMS: max(0, now.Sub(newest.Time).Milliseconds())}
-		if f, err := thor.FeatureNamed(id.Feature()); err == nil {
-			tip.CadenceMS = a.cadence(f).Milliseconds()
-		}
+		tip := thor.StreamTip{Seq: newest.Version.Seq, AgeMS: max(0, now.Sub(newest.Time).Milliseconds()), CadenceMS: a.pace.told(id).Milliseconds()}
 		h.Streams[id] = tip
 	}
 	return a.hub.Beat(h)

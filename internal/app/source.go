@@ -34,6 +34,9 @@ func (a *App) openSource() error {
 	}
 	s := &sim.Source{Seed: a.config.SimSeed, SourceClock: a.clock, Exchanges: exchanges}
 	a.source, a.origin = s, fmt.Sprintf("%s with seed %d", s.Name(), a.config.SimSeed)
+	if a.tamper != nil {
+		a.tamper(a)
+	}
 	return s.Validate()
 }
 
@@ -42,7 +45,9 @@ func (a *App) openSource() error {
 func (a *App) abilities(ctx context.Context) (source.Abilities, error) {
 	from := source.AbilitiesOf(a.source)
 	if from.Accounts != nil {
-		from.Accounts = &source.SharedAccounts{Source: from.Accounts, MaxAge: a.wall(time.Second) / 2}
+		from.Accounts = &source.SharedAccounts{
+			Source: &holdings{from.Accounts, a.pace}, MaxAge: a.wall(time.Second) / 2,
+		}
 	}
 	told, err := a.toldMarkets(ctx)
 	from.Markets = &markets{days: a.days, clock: a.clock, told: told}
@@ -119,9 +124,6 @@ func (a *App) wall(interval time.Duration) time.Duration {
 	}
 	return max(fastest, time.Duration(float64(interval)/speed).Round(time.Millisecond))
 }
-
-// cadence is how often a feature speaks when nothing changes, in wall time.
-func (a *App) cadence(f thor.Feature) time.Duration { return a.wall(f.Cadence) }
 
 // limits bounds the log of a stream: bars of the current session.
 func (a *App) limits(id thor.StreamID) stream.Limits {

@@ -60,9 +60,6 @@ func TestIntervalsFollowTheSourcesClock(t *testing.T) {
 		if got := a.wall(tt.interval); got != tt.want {
 			t.Errorf("%v at speed %v takes %v, want %v", tt.interval, tt.speed, got, tt.want)
 		}
-		if got := a.cadence(thor.Feature{Cadence: tt.interval}); got != tt.want {
-			t.Errorf("a cadence of %v at speed %v is %v, want %v", tt.interval, tt.speed, got, tt.want)
-		}
 	}
 }
 

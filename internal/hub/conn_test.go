@@ -53,8 +53,8 @@ func TestCadence(t *testing.T) {
 		for _, c := range []*client{everything, some, nothing} {
 			c.want("hello")
 		}
-		w.Announce(map[thor.StreamID]time.Duration{"positions:A": 5 * time.Second, "positions:B": 5 * time.Second, "positions:GONE": time.Second})
-		w.Announce(nil)
+		w.AnnounceCadences(map[thor.StreamID]time.Duration{"positions:A": 5 * time.Second, "positions:B": 5 * time.Second, "positions:GONE": time.Second})
+		w.AnnounceCadences(nil)
 		for c, want := range map[*client]string{
 			everything: `{"type":"cadence","data":{"streams":{"positions:A":{"cadence_ms":5000},"positions:B":{"cadence_ms":5000}}}}`,
 			some:       `{"type":"cadence","data":{"streams":{"positions:A":{"cadence_ms":5000}}}}`,

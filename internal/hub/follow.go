@@ -94,9 +94,9 @@ func (c *conn) detach(id thor.StreamID) {
 	}
 }
 
-// announce tells the client of the streams it may see how often they speak from
+// tellCadences tells the client of the streams it may see how often they speak from
 // now on, also of those it has not asked for yet.
-func (c *conn) announce(cadences map[thor.StreamID]time.Duration) {
+func (c *conn) tellCadences(cadences map[thor.StreamID]time.Duration) {
 	if !c.greeted() {
 		return // hello will say it
 	}

@@ -174,8 +174,8 @@ func (h *Hub) Reassign() {
 	}
 }
 
-// Announce tells every connection how often streams it may see speak from now on.
-func (h *Hub) Announce(cadences map[thor.StreamID]time.Duration) {
+// AnnounceCadences tells every connection how often streams it may see speak from now on.
+func (h *Hub) AnnounceCadences(cadences map[thor.StreamID]time.Duration) {
 	if len(cadences) == 0 {
 		return
 	}

@@ -133,7 +133,7 @@ func (s *shard) handle(ctx context.Context, e event) {
 		return
 	case eventCadence:
 		for c := range s.conns {
-			c.announce(e.cadences)
+			c.tellCadences(e.cadences)
 			c.flush()
 		}
 		return

@@ -47,11 +47,7 @@ func (p *Pipeline) fresh(ctx context.Context, now time.Time, events []thor.Event
 		if !said {
 			previous, said = last.keys[e.Key]
 		}
-		feature, err := thor.FeatureNamed(e.Stream.Feature())
-		if err != nil {
-			return nil, err
-		}
-		if !said && e.Key <= last.from || said && !news(previous, e, now.Sub(last.spoke), p.Cadence(feature)) {
+		if !said && e.Key <= last.from || said && !news(previous, e, now.Sub(last.spoke), p.Cadence(e.Stream)) {
 			p.counts.unchanged.Add(1)
 			continue
 		}

@@ -33,9 +33,9 @@ type Config struct {
 	Layer publisher
 	// Publishes reports whether the stage of a feature lets its events out.
 	Publishes func(feature string) bool
-	// Cadence is how often a feature speaks when nothing changes, in wall time;
-	// nil is the feature's own cadence.
-	Cadence func(thor.Feature) time.Duration
+	// Cadence is how often a stream speaks when nothing changes, in wall time; nil
+	// is the feature's own cadence.
+	Cadence func(thor.StreamID) time.Duration
 	// Tap sees the events of every batch after they were published; it must be
 	// quick. Nil is none.
 	Tap func(events []thor.Event)
@@ -58,7 +58,10 @@ const maxBatch = 10_000
 // New returns a pipeline that works once it runs.
 func New(c Config) *Pipeline {
 	if c.Cadence == nil {
-		c.Cadence = func(f thor.Feature) time.Duration { return f.Cadence }
+		c.Cadence = func(id thor.StreamID) time.Duration {
+			f, _ := thor.FeatureNamed(id.Feature()) // encode has asked
+			return f.Cadence
+		}
 	}
 	return &Pipeline{Config: c, requests: make(chan *request), last: map[thor.StreamID]*lastWords{}}
 }

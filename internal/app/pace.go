@@ -1,0 +1,221 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"thor"
+	"thor/internal/calendar"
+	"thor/internal/source"
+)
+
+// settle is how long, in wall time, the server is quicker than it says when it
+// changes a cadence: so long a client may take to learn that a stream slows down,
+// and so long a stream speaks faster before that is told.
+const settle = 3 * time.Second
+
+// pace knows how often the streams speak: in the cadence of their feature while
+// something they are about trades, and in its idle cadence otherwise.
+//
+// What is told is never faster than what is done, so that no client takes a
+// stream that has slowed down for a dead one: slowing down is told first and
+// done [settle] later, speeding up is done first and told settle later. Cadences
+// change at heartbeats, when [pace.announce] is called.
+type pace struct {
+	days  func() *calendar.Calendar // those in force
+	clock source.Clock
+	wall  func(time.Duration) time.Duration
+
+	mu      sync.Mutex                // guards what follows
+	held    map[string][]string       // what each account holds, as far as it is known
+	streams map[thor.StreamID]*rhythm // of features with an idle cadence
+}
+
+// rhythm is the state of one stream.
+type rhythm struct {
+	trades bool
+	since  time.Time // when that was noticed
+	idle   bool      // what clients were told
+	told   time.Time // when
+}
+
+// quick reports whether the stream speaks in the cadence of its feature.
+func (r *rhythm) quick(now time.Time) bool {
+	return r.trades || !r.idle || now.Sub(r.told) < settle
+}
+
+// done is how often a stream speaks when nothing changes, in wall time.
+func (p *pace) done(id thor.StreamID) time.Duration {
+	f, err := thor.FeatureNamed(id.Feature())
+	if err != nil {
+		return 0 // the cutover stream speaks on change only
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); f.Idle > 0 && !p.look(id, now).quick(now) {
+		return p.wall(f.Idle)
+	}
+	return p.wall(f.Cadence)
+}
+
+// told is how often clients are told that a stream speaks, in wall time.
+func (p *pace) told(id thor.StreamID) time.Duration {
+	f, err := thor.FeatureNamed(id.Feature())
+	if err != nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f.Idle > 0 && p.look(id, time.Now()).idle {
+		return p.wall(f.Idle)
+	}
+	return p.wall(f.Cadence)
+}
+
+// announce decides what is told from now on, and returns what is new.
+func (p *pace) announce() map[thor.StreamID]time.Duration {
+	changed := map[thor.StreamID]time.Duration{}
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id := range p.streams {
+		f, err := thor.FeatureNamed(id.Feature())
+		if err != nil {
+			continue
+		}
+		quick, idle := p.wall(f.Cadence), p.wall(f.Idle)
+		r := p.look(id, now)
+		switch {
+		case quick == idle: // a fast clock, where neither can be any shorter
+		case r.trades && r.idle && now.Sub(r.since) >= settle:
+			r.idle, r.told, changed[id] = false, now, quick
+		case !r.trades && !r.idle:
+			r.idle, r.told, changed[id] = true, now, idle
+		}
+	}
+	return changed
+}
+
+// interval is how often the job of a feature runs, which reads all its streams
+// at once: as often as the quickest of them speaks.
+func (p *pace) interval(f thor.Feature, every time.Duration) time.Duration {
+	if f.Idle <= every || p.anyQuick(f.Name) {
+		return p.wall(every)
+	}
+	return p.wall(f.Idle)
+}
+
+// opening is when the first stream of a feature trades again, in the source's
+// time; the zero time while one of them does.
+func (p *pace) opening(feature string) time.Time {
+	at := p.clock.Now()
+	var first time.Time
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id := range p.streams {
+		if id.Feature() != feature {
+			continue
+		}
+		trades, opens := p.trades(id, at)
+		if trades {
+			return time.Time{}
+		}
+		if first.IsZero() || opens.Before(first) {
+			first = opens
+		}
+	}
+	return first
+}
+
+func (p *pace) anyQuick(feature string) bool {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := false
+	for id := range p.streams {
+		if id.Feature() != feature {
+			continue
+		}
+		if known = true; p.look(id, now).quick(now) {
+			return true
+		}
+	}
+	return !known
+}
+
+// look brings the state of a stream up to date. The caller holds mu.
+func (p *pace) look(id thor.StreamID, now time.Time) *rhythm {
+	trades, _ := p.trades(id, p.clock.Now())
+	r := p.streams[id]
+	if r == nil {
+		// Nobody was told anything else; and a beginner is quick for a moment.
+		r = &rhythm{trades: trades, since: now, idle: !trades, told: now}
+		if p.streams == nil {
+			p.streams = map[thor.StreamID]*rhythm{}
+		}
+		p.streams[id] = r
+	}
+	if r.trades != trades {
+		r.trades, r.since = trades, now
+	}
+	return r
+}
+
+// trades reports whether something a stream is about trades at an instant of
+// the source's time, and if not when it does again. The caller holds mu.
+func (p *pace) trades(id thor.StreamID, at time.Time) (trades bool, opens time.Time) {
+	symbols := []string{id.Owner()}
+	if id.Private() {
+		// An account that holds nothing, or nobody knows what, may do anything.
+		if symbols = p.held[id.Owner()]; len(symbols) == 0 {
+			return true, time.Time{}
+		}
+	}
+	for _, symbol := range symbols {
+		next, closed := p.closed(symbol, at)
+		if !closed {
+			return true, time.Time{}
+		}
+		if opens.IsZero() || next.Before(opens) {
+			opens = next
+		}
+	}
+	return false, opens
+}
+
+// closed reports whether the exchange of a symbol is closed, and until when.
+// What trades at any hour never is, nor is what the calendar does not know.
+func (p *pace) closed(symbol string, at time.Time) (until time.Time, closed bool) {
+	mic := exchangeOf(symbol)
+	session, ok := p.days().SessionAt(mic, at)
+	if !ok || session.Contains(at) {
+		return time.Time{}, false
+	}
+	next, ok := p.days().NextSession(mic, at)
+	return next.Open, ok
+}
+
+// holdings notes on the way what each account holds.
+type holdings struct {
+	source.AccountSource
+	pace *pace
+}
+
+// Accounts implements [source.AccountSource].
+func (h *holdings) Accounts(ctx context.Context) ([]source.Account, error) {
+	accounts, err := h.AccountSource.Accounts(ctx)
+	h.pace.mu.Lock()
+	defer h.pace.mu.Unlock()
+	if h.pace.held == nil {
+		h.pace.held = map[string][]string{}
+	}
+	for _, a := range accounts {
+		symbols := make([]string, len(a.Positions.Positions))
+		for i, row := range a.Positions.Positions {
+			symbols[i] = row.Symbol
+		}
+		h.pace.held[a.Balance.AccountID] = symbols
+	}
+	return accounts, err
+}
