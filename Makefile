@@ -74,6 +74,11 @@ e2e: | $(RUNS)
 	$(RECORD) -tags e2e ./e2e/...
 	cd web && THOR_BIN="$(CURDIR)/bin/thor" npm run e2e
 
+# What the soak of e2e does in two minutes, for longer: make soak SOAK=1h
+.PHONY: soak
+soak:
+	THOR_SOAK=$(or $(SOAK),10m) go test -tags e2e ./e2e -run '^TestSoak$$' -count 1 -timeout 0 -v
+
 # Every fuzz target for a moment, and every benchmark once.
 smoke:
 	$(FUZZ) -fuzz '^FuzzDecimal$$' .
