@@ -65,7 +65,7 @@ func newRig(t *testing.T, data string, at time.Time, keep func(symbol string) bo
 	r.tamper = func(a *App) {
 		a.clock = r.wall
 		r.src = &faulty{
-			Source: &sim.Source{Seed: 1, SourceClock: r.wall, Exchanges: a.calendar},
+			Source: &sim.Source{Seed: 1, SourceClock: r.wall, Exchanges: a.days()},
 			keep:   keep, running: map[string]int{},
 		}
 		a.source = r.src
@@ -178,7 +178,7 @@ func (r *rig) judge(until time.Time) (minutes int) {
 			}
 			switch id.Feature() {
 			case "global_market":
-				s, err := r.calendar.Status(e.Key, at.Timestamp)
+				s, err := r.days().Status(e.Key, at.Timestamp)
 				if data := r.encode(thor.MarketStatusMessage(s)); err != nil || data != string(e.Data) {
 					r.t.Errorf("%s: %s, want %s", id, e.Data, data)
 				}

@@ -176,7 +176,7 @@ func TestAClockThatJumps(t *testing.T) {
 				r.wall.jump(jump)
 				time.Sleep(2 * time.Second)
 				_, markets := r.get("/api/global-market")
-				for _, s := range r.calendar.Statuses(r.wall.Now()) {
+				for _, s := range r.days().Statuses(r.wall.Now()) {
 					if want := fmt.Sprintf(`"market_id":%q,"market":%q,"country":%q,"timezone":%q,"status":%q`, s.MarketID, s.Market, s.Country, s.Timezone, s.Status); !strings.Contains(markets, want) {
 						t.Errorf("two seconds after the jump: %s\nwant %s", markets, want)
 					}
@@ -216,7 +216,7 @@ func TestAgesAreNeverNegative(t *testing.T) {
 		r := newRig(t, data, monday, nil)
 		client := r.connect()
 		time.Sleep(time.Second)
-		m := thor.MarketStatusMessage(r.calendar.Statuses(r.wall.Now())[0])
+		m := thor.MarketStatusMessage(r.days().Statuses(r.wall.Now())[0])
 		e := thor.Event{Stream: m.Stream, Type: m.Type, Key: m.Key, Data: []byte(r.encode(m))}
 		stored, err := r.store.Append(t.Context(), time.Now().Add(time.Hour), []thor.Event{e})
 		if err == nil {
