@@ -140,10 +140,12 @@ func (c Config) Validate() error {
 	if c.Retain < minRetain {
 		fault("retain", "%v is too short; at least %v", c.Retain, minRetain)
 	}
-	if info, err := os.Stat(c.Calendars); c.Calendars != "" && (err != nil || !info.IsDir()) {
-		fault("calendars", "%s is not a directory", c.Calendars)
-	} else if _, err := calendar.OpenFolder(c.Calendars, time.Time{}); err != nil {
-		errs = append(errs, err)
+	if c.Calendars != "" {
+		if info, err := os.Stat(c.Calendars); err != nil || !info.IsDir() {
+			fault("calendars", "%s is not a directory", c.Calendars)
+		} else if _, err := calendar.OpenFolder(c.Calendars, time.Time{}); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	for _, origin := range c.AllowOrigin {
 		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {

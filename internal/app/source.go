@@ -28,9 +28,12 @@ func (a *App) openSource() error {
 	}
 	// The simulator trades by the calendars of the binary alone: what it says is
 	// a function of its seed and its clock, and no folder changes what it said.
-	exchanges, err := calendar.New()
-	if err != nil {
-		return err
+	exchanges := a.days()
+	if a.folder.Dir() != "" {
+		var err error
+		if exchanges, err = calendar.New(); err != nil {
+			return err
+		}
 	}
 	s := &sim.Source{Seed: a.config.SimSeed, SourceClock: a.clock, Exchanges: exchanges}
 	a.source, a.origin = s, fmt.Sprintf("%s with seed %d", s.Name(), a.config.SimSeed)
