@@ -52,6 +52,9 @@ func text(value reflect.Value) string {
 
 const defaultFile = "thor.toml"
 
+// secretSetting is the one whose value is shown to nobody; the others name files.
+const secretSetting = "auth-key"
+
 // fileSettings are the settings of a configuration file. They count less than
 // the environment and the flags.
 type fileSettings struct {
@@ -84,7 +87,11 @@ func configFile(args []string) (*fileSettings, error) {
 		return nil, usage{thor.Errorf(thor.EINVALID, "there is no configuration file %s", path)}
 	case err != nil:
 		if parse, ok := errors.AsType[toml.ParseError](err); ok {
-			return nil, usage{thor.Errorf(thor.EINVALID, "%s:%d: %s", path, parse.Position.Line, parse.Message)}
+			message := parse.Message
+			if parse.LastKey == secretSetting { // the message may have the value in it
+				message = "the value of " + secretSetting + " cannot be read; write it in quotes"
+			}
+			return nil, usage{thor.Errorf(thor.EINVALID, "%s:%d: %s", path, parse.Position.Line, message)}
 		}
 		return nil, usage{thor.Errorf(thor.EINVALID, "the configuration file cannot be read: %w", err)}
 	}
@@ -155,7 +162,7 @@ func (c *configShow) Run(m *Main, file *fileSettings, k *kong.Context) error {
 	t := reflect.TypeFor[app.Config]()
 	eachSetting(c.complete(k, file), func(name string, value reflect.Value) {
 		shown := text(value)
-		if name == "auth-key" && shown != "" { // the only setting that is a secret; the others name files
+		if name == secretSetting && shown != "" {
 			shown = "(set)"
 		}
 		if name == "data" && shown == "" {

@@ -37,6 +37,9 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		from = auth.Neighbourhood(g.address)
 	}
 	held, full, status := h.enter(from)
+	if held == nil || full != nil {
+		h.suspectProxy(r, g.address)
+	}
 	if status != 0 {
 		turnAway(w, status, "too many connections", retryFull())
 		return

@@ -80,6 +80,7 @@ type Hub struct {
 	background sync.WaitGroup // transports, and reads from the store
 
 	census    census
+	suspected sync.Once // a proxy nobody has named
 	conns     atomic.Int64
 	accepted  atomic.Uint64
 	skipped   atomic.Uint64 // entries conflated away

@@ -2,8 +2,10 @@ package hub
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -180,6 +182,19 @@ func (p *place) leave() {
 		if c.addresses[p.address]--; c.addresses[p.address] <= 0 {
 			delete(c.addresses, p.address)
 		}
+	})
+}
+
+// suspectProxy says once in the log why an address may have reached a limit: it
+// is a proxy nobody has named.
+func (h *Hub) suspectProxy(r *http.Request, counted netip.Addr) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || r.Header.Get("X-Forwarded-For") == "" || peer.Addr().Unmap().WithZone("") != counted {
+		return // there is no proxy, or it is trusted
+	}
+	h.suspected.Do(func() {
+		h.Logger.Warn("limit reached by a peer that sends X-Forwarded-For; if it is a reverse proxy, name it with --trusted-proxy",
+			slog.String("peer", counted.String()))
 	})
 }
 

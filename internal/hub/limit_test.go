@@ -2,9 +2,11 @@ package hub
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -147,6 +149,7 @@ type site struct {
 	*world
 	url     string
 	refused counts
+	log     bytes.Buffer // warnings
 }
 
 func newSite(t *testing.T, limits Limits) *site {
@@ -159,6 +162,7 @@ func newSite(t *testing.T, limits Limits) *site {
 	s.world = newWorld(t, t.TempDir(), func(c *Config) {
 		c.Door = &auth.Door{Key: doorKey, Proxies: proxies, CookieKey: []byte("cookie")}
 		c.Limits, c.Refused = limits, s.refused.add
+		c.Logger = slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	})
 	server := httptest.NewServer(s.world)
 	t.Cleanup(server.Close)
@@ -299,7 +303,15 @@ func TestRateOfAnAddress(t *testing.T) {
 	s.Door.Proxies = nil
 	s.wantHello(t, "192.0.2.3")
 	s.wantHello(t, "192.0.2.4")
-	s.wantClose(t, "192.0.2.5", "", s.token(t, "ada", time.Hour), 4429, "too fast")
+	if got := s.log.String(); got != "" {
+		t.Errorf("logged %s", got)
+	}
+	for range 2 {
+		s.wantClose(t, "192.0.2.5", "", s.token(t, "ada", time.Hour), 4429, "too fast")
+	}
+	if got := s.log.String(); strings.Count(got, "--trusted-proxy") != 1 {
+		t.Errorf("logged %q, want once what the limit may come from", got)
+	}
 }
 
 func TestWhatIsShownAtTheDoor(t *testing.T) {
