@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -36,15 +35,15 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.principal == nil || !g.principal.Local {
 		from = auth.Neighbourhood(g.address)
 	}
-	held, full, status := h.enter(from)
-	if held == nil || full != nil {
+	held, refusal, status := h.enter(from, g.refusal)
+	if refusal != g.refusal || status != 0 {
 		h.suspectProxy(r, g.address)
 	}
 	if status != 0 {
 		turnAway(w, status, "too many connections", retryFull())
 		return
 	}
-	g.place, g.refusal = held, cmp.Or(g.refusal, full)
+	g.place, g.refusal = held, refusal
 	if !h.upgrade(w, r, g) {
 		held.leave()
 	}

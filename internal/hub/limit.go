@@ -80,108 +80,121 @@ func retryFull() int {
 	return int((fullWait + rand.N(fullWait)).Seconds()) //nolint:gosec // not a secret
 }
 
+// tally is how many connections there are: those that were let in, and those
+// that are being told why not.
+type tally struct{ in, refused int }
+
+func (t *tally) add(refused bool, n int) {
+	if refused {
+		t.refused += n
+	} else {
+		t.in += n
+	}
+}
+
+func (t tally) of(refused bool) int {
+	if refused {
+		return t.refused
+	}
+	return t.in
+}
+
 // census counts the connections there are.
 type census struct {
 	mu        sync.Mutex // guards what follows
-	all       int
-	addresses map[string]int
+	all       tally
+	addresses map[string]tally
 	users     map[string][]*conn // oldest first
 }
 
-// place is one of a new connection, also of one that is about to be closed with
-// a reason. It is given back once.
+// place is one of a connection. It is given back once.
 type place struct {
 	census  *census
 	address string // "" is the local operator's
+	refused bool
 	once    sync.Once
 }
 
-// enter takes a place for a connection from an address. A refusal says that
-// there is none, and the connection is to be closed with it; until it is gone it
-// has a place all the same. When even those who are told why are too many, there
-// is no place, and the request is answered with the status.
-func (h *Hub) enter(address string) (p *place, refusal *closeError, status int) {
-	p = &place{census: &h.census, address: address}
+// enter takes a place for a connection from an address, which may be refused
+// already. A refusal says that it is to be closed with it; until it is gone it
+// has a place among the refused, which takes none from the others. When the
+// refused are as many as may be let in, there is no place at all, and the request
+// is answered with the status.
+func (h *Hub) enter(address string, refused *closeError) (p *place, refusal *closeError, status int) {
+	p = &place{census: &h.census, address: address, refused: refused != nil}
 	if address == "" {
-		h.census.add("")
-		return p, nil, 0
+		h.census.take(p, Limits{})
+		return p, refused, 0
 	}
 	wait, calm := h.Limits.Rate.Take(address)
-	reason, told := h.census.admit(address, h.Limits)
-	switch {
-	case reason == RefusedNode:
-		status = http.StatusServiceUnavailable
-		refusal = &closeError{closeOverloaded, retry(retryFull(), "overloaded: this server has all the %d connections it takes", h.Limits.Node)}
-	case reason == RefusedAddress:
-		status = http.StatusTooManyRequests
-		refusal = &closeError{closeTooMany, retry(retryFull(), "too many connections of this address: %d are taken", h.Limits.Address)}
-	case !calm:
-		reason = RefusedRate
-		refusal = &closeError{closeTooMany, retry(auth.Seconds(wait), "this address connects too fast")}
-	default:
-		return p, nil, 0
+	if refusal = refused; refusal == nil {
+		reason := RefusedRate
+		if calm {
+			reason = h.census.take(p, h.Limits)
+		}
+		switch reason {
+		case "":
+			return p, nil, 0
+		case RefusedNode:
+			refusal = &closeError{closeOverloaded, retry(retryFull(), "overloaded: this server has all the %d connections it takes", h.Limits.Node)}
+		case RefusedAddress:
+			refusal = &closeError{closeTooMany, retry(retryFull(), "too many connections of this address: %d are taken", h.Limits.Address)}
+		default:
+			refusal = &closeError{closeTooMany, retry(auth.Seconds(wait), "this address connects too fast")}
+		}
+		h.refused(reason)
+		p.refused = true
 	}
-	h.refused(reason)
-	if !told {
-		return nil, nil, status
+	switch h.census.take(p, h.Limits) {
+	case RefusedNode:
+		return nil, nil, http.StatusServiceUnavailable
+	case RefusedAddress:
+		return nil, nil, http.StatusTooManyRequests
 	}
 	return p, refusal, 0
 }
 
-// admit counts a connection, unless those there are, the refused that are not
-// gone yet among them, are twice what is taken. It says which bound is reached.
-func (c *census) admit(address string, limits Limits) (reason string, counted bool) {
+// take counts a place, unless as many of its kind are taken as there may be; then
+// it says which bound is reached.
+func (c *census) take(p *place, limits Limits) (reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	mine := c.addresses[address]
 	switch {
-	case limits.Node > 0 && c.all >= limits.Node:
-		reason = RefusedNode
-	case limits.Address > 0 && mine >= limits.Address:
-		reason = RefusedAddress
+	case limits.Node > 0 && c.all.of(p.refused) >= limits.Node:
+		return RefusedNode
+	case limits.Address > 0 && c.addresses[p.address].of(p.refused) >= limits.Address:
+		return RefusedAddress
 	}
-	if limits.Node > 0 && c.all >= 2*limits.Node || limits.Address > 0 && mine >= 2*limits.Address {
-		return reason, false
-	}
-	c.count(address)
-	return reason, true
+	c.add(p, 1)
+	return ""
 }
 
-// add counts a connection whatever there is.
-func (c *census) add(address string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.count(address)
-}
-
-// count counts a connection. The caller has the lock.
-func (c *census) count(address string) {
-	c.all++
-	if address == "" {
+// add counts a place, once more or once less. The caller has the lock.
+func (c *census) add(p *place, n int) {
+	c.all.add(p.refused, n)
+	if p.address == "" {
 		return
 	}
 	if c.addresses == nil {
-		c.addresses = map[string]int{}
+		c.addresses = map[string]tally{}
 	}
-	c.addresses[address]++
+	mine := c.addresses[p.address]
+	if mine.add(p.refused, n); mine == (tally{}) {
+		delete(c.addresses, p.address)
+		return
+	}
+	c.addresses[p.address] = mine
 }
 
 // leave gives the place back.
 func (p *place) leave() {
-	if p == nil { // a test's
+	if p == nil { // a test has none
 		return
 	}
 	p.once.Do(func() {
-		c := p.census
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.all--
-		if p.address == "" {
-			return
-		}
-		if c.addresses[p.address]--; c.addresses[p.address] <= 0 {
-			delete(c.addresses, p.address)
-		}
+		p.census.mu.Lock()
+		defer p.census.mu.Unlock()
+		p.census.add(p, -1)
 	})
 }
 

@@ -3,7 +3,6 @@ package hub
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -246,22 +245,43 @@ func TestConnectionsOfAnAddress(t *testing.T) {
 	full := s.wantClose(t, "2001:db8:1:2::3", "", ada, 4429, `^too many connections of this address: 2 are taken; retry_after=1\d$`)
 	s.wantHello(t, "2001:db8:1:3::1")
 	s.wantHello(t, "192.0.2.7")
-	// Those who are told why have a place too, and are no more than as many again.
-	s.wantClose(t, "2001:db8:1:2::3", "", ada, 4429, "address")
-	_, _, err := s.visit(t, "2001:db8:1:2::3", "", ada)
-	if status, ok := errors.AsType[ws.StatusError](err); !ok || int(status) != http.StatusTooManyRequests {
-		t.Errorf("the fifth: %v, want the status 429", err)
-	}
-	for _, conn := range []net.Conn{full, first} {
-		conn.Close() //nolint:errcheck // a test
-	}
+	full.Close()  //nolint:errcheck // a test
+	first.Close() //nolint:errcheck // a test
 	waitFor(t, func() bool {
 		_, m, err := s.visit(t, "2001:db8:1:2::3", "", ada)
 		return err == nil && m.Type == "hello"
 	})
-	if s.refused.seen[RefusedAddress] < 3 {
+	if s.refused.seen[RefusedAddress] < 1 {
 		t.Errorf("counted %v", s.refused.seen)
 	}
+}
+
+func TestTheRefusedAreBoundedToo(t *testing.T) {
+	t.Parallel()
+	h := New(Config{Limits: Limits{Node: 3, Address: 2}})
+	full := func(address string, refused *closeError, code ws.StatusCode, status int) *place {
+		t.Helper()
+		p, refusal, got := h.enter(address, refused)
+		if got != status || (refusal == nil) != (code == 0) || refusal != nil && refusal.code != code || (p == nil) != (status != 0) {
+			t.Errorf("%s: %v, %v, %d; want code %d, status %d", address, p, refusal, got, code, status)
+		}
+		return p
+	}
+	first := full("a", nil, 0, 0)
+	full("a", nil, 0, 0)
+	told := full("a", nil, closeTooMany, 0)
+	full("a", &closeError{closeUnauthorized, "no"}, closeUnauthorized, 0)
+	full("a", nil, 0, http.StatusTooManyRequests)
+	first.leave()
+	first.leave()        // it is given back once
+	full("a", nil, 0, 0) // those who are being told take no place
+	full("b", nil, 0, 0) // the third of all
+	full("", nil, 0, 0)  // the local operator's does not care
+	told.leave()
+	full("c", nil, closeOverloaded, 0)
+	full("d", nil, closeOverloaded, 0)
+	full("e", nil, 0, http.StatusServiceUnavailable)
+	full("", nil, 0, 0)
 }
 
 // waitFor waits until something is so, which takes as long as it takes.
