@@ -55,12 +55,12 @@ func forcedTo(stage string, forced bool) func(stageNews) bool {
 func TestTheForceFile(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.must("cutover", "promote", "positions")
-	s.must("cutover", "promote", "positions", "--to", "live")
-	waitFor(t, 20*time.Second, "positions", func() bool {
-		response, _ := s.get("/api/positions?account_id=PAPER-1")
-		return response.StatusCode == 200
-	})
+	for _, stage := range []string{"canary", "live", "rampdown", "complete"} {
+		s.must("cutover", "promote", "positions", "--to", stage)
+	}
+	if response, _ := s.get("/api/positions?account_id=PAPER-1"); response.StatusCode != 410 {
+		t.Errorf("complete: %d", response.StatusCode)
+	}
 	file := filepath.Join(s.data, "force")
 	there := connect(t, s)
 	until(t, there, 10*time.Second, "hello", func(m stageNews) bool { return m.Type == "hello" })
@@ -69,8 +69,8 @@ func TestTheForceFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	if m := until(t, there, 5*time.Second, "the force", forcedTo("shadow", true)); m.Data.Rev != 3 {
-		t.Errorf("the force has revision %d, want the stored one, 3", m.Data.Rev)
+	if m := until(t, there, 5*time.Second, "the force", forcedTo("shadow", true)); m.Data.Rev != 5 {
+		t.Errorf("the force has revision %d, want the stored one, 5", m.Data.Rev)
 	}
 	if took := time.Since(began); took > time.Second {
 		t.Logf("the force took %v on this machine", took)
@@ -81,13 +81,17 @@ func TestTheForceFile(t *testing.T) {
 		t.Errorf("hello says %+v", hello)
 	}
 	until(t, who, 10*time.Second, "the force", forcedTo("shadow", true))
+	waitFor(t, 20*time.Second, "REST to serve what was retired", func() bool {
+		response, _ := s.get("/api/positions?account_id=PAPER-1")
+		return response.StatusCode == 200
+	})
 	response, _ := s.get("/api/positions?account_id=PAPER-1")
-	if got := response.Header.Get("Cutover"); got != "stage=shadow, data_source=rest, rev=3, forced" {
+	if got := response.Header.Get("Cutover"); got != "stage=shadow, data_source=rest, rev=5, forced" {
 		t.Errorf("Cutover: %s", got)
 	}
 	for command, want := range map[string]string{
 		"status":  `positions        shadow, forced: the file force`,
-		"cutover": `shadow (stored: live), forced: the file force`,
+		"cutover": `shadow (stored: complete), forced: the file force`,
 	} {
 		if out, code := s.thor(command); code != 0 || !strings.Contains(out, want) {
 			t.Errorf("%s: %d, want %q in\n%s", command, code, want, out)
@@ -107,10 +111,10 @@ func TestTheForceFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []*plainClient{there, who} {
-		until(t, c, 5*time.Second, "the end of the force", forcedTo("live", false))
+		until(t, c, 5*time.Second, "the end of the force", forcedTo("complete", false))
 	}
 	response, _ = s.get("/api/positions?account_id=PAPER-1")
-	if got := response.Header.Get("Cutover"); got != "stage=live, data_source=ws, rev=3" {
+	if got := response.Header.Get("Cutover"); got != "stage=complete, data_source=ws, rev=5" {
 		t.Errorf("Cutover at the end: %s", got)
 	}
 }

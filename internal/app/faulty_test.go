@@ -7,15 +7,51 @@ import (
 	"time"
 
 	"thor"
+	"thor/internal/calendar"
 	"thor/internal/source"
 	"thor/internal/source/sim"
+	"thor/internal/source/sourcetest"
 )
+
+// simulator is shared by all tests, for it is a function of the time it is asked
+// at, and its books take a while to make.
+var simulator struct {
+	once  sync.Once
+	mu    sync.Mutex // held while it is asked
+	clock *sourcetest.Clock
+	*sim.Source
+}
+
+// simulate asks the simulator at a time.
+func simulate[T any](at time.Time, ask func() (T, error)) (T, error) {
+	simulator.once.Do(func() {
+		days, err := calendar.New()
+		if err != nil {
+			panic(err)
+		}
+		simulator.clock = sourcetest.NewClock(at)
+		simulator.Source = &sim.Source{Seed: 1, SourceClock: simulator.clock, Exchanges: days}
+	})
+	simulator.mu.Lock()
+	defer simulator.mu.Unlock()
+	simulator.clock.Set(at)
+	return ask()
+}
+
+func simulatedAccounts(ctx context.Context, at time.Time) ([]source.Account, error) {
+	return simulate(at, func() ([]source.Account, error) { return simulator.Accounts(ctx) })
+}
+
+func simulatedBars(ctx context.Context, at, since time.Time) ([]thor.Bar, error) {
+	return simulate(at, func() ([]thor.Bar, error) { return simulator.Bars(ctx, since) })
+}
 
 // faulty is the simulator with a fault in between, and without what a test
 // leaves out.
 type faulty struct {
-	*sim.Source
-	keep func(symbol string) bool // nil is all
+	source.Source
+	clock source.Clock
+	keep  func(symbol string) bool // nil is all
 
 	mu      sync.Mutex // guards what follows
 	fault   fault
@@ -52,7 +88,7 @@ func (f *faulty) meet(ctx context.Context, noun string) (float64, error) {
 
 // Accounts implements source.AccountSource.
 func (f *faulty) Accounts(ctx context.Context) ([]source.Account, error) {
-	accounts, err := f.Source.Accounts(ctx) // of when it was asked
+	accounts, err := simulatedAccounts(ctx, f.clock.Now()) // of when it was asked
 	part, fault := f.meet(ctx, "accounts")
 	if err != nil || fault != nil && part == 0 {
 		return nil, cmpOr(fault, err)
@@ -76,7 +112,7 @@ func (f *faulty) kept(accounts []source.Account) (kept []source.Account) {
 
 // Bars implements source.BarSource.
 func (f *faulty) Bars(ctx context.Context, since time.Time) ([]thor.Bar, error) {
-	bars, err := f.Source.Bars(ctx, since)
+	bars, err := simulatedBars(ctx, f.clock.Now(), since)
 	part, fault := f.meet(ctx, "bars")
 	if err != nil || fault != nil {
 		return nil, cmpOr(fault, err)
@@ -104,7 +140,7 @@ func (f *faulty) keptBars(ctx context.Context, since time.Time, bars []thor.Bar)
 			break
 		}
 		from = newest
-		if bars, err = f.Source.Bars(ctx, from.Add(time.Minute)); err != nil {
+		if bars, err = simulatedBars(ctx, f.clock.Now(), from.Add(time.Minute)); err != nil {
 			return nil, err
 		}
 	}

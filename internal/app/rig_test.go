@@ -15,9 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"thor"
-	"thor/internal/calendar"
 	"thor/internal/heartbeat"
-	"thor/internal/source/sim"
 	"thor/internal/source/sourcetest"
 )
 
@@ -64,10 +62,7 @@ func newRig(t *testing.T, data string, at time.Time, keep func(symbol string) bo
 	r.App = &App{config: c, logger: slog.New(slog.NewTextHandler(r.log, nil)), started: time.Now(), data: c.Data}
 	r.tamper = func(a *App) {
 		a.clock = r.wall
-		r.src = &faulty{
-			Source: &sim.Source{Seed: 1, SourceClock: r.wall, Exchanges: a.days()},
-			keep:   keep, running: map[string]int{},
-		}
+		r.src = &faulty{Source: a.source, clock: r.wall, keep: keep, running: map[string]int{}}
 		a.source = r.src
 	}
 	if err := r.open(t.Context()); err != nil {
@@ -158,13 +153,7 @@ func (r *rig) read(e thor.Event) said {
 func (r *rig) judge(until time.Time) (minutes int) {
 	r.t.Helper()
 	clock := sourcetest.NewClock(r.began)
-	days, err := calendar.New()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	reference := &faulty{
-		Source: &sim.Source{Seed: 1, SourceClock: clock, Exchanges: days}, keep: r.src.keep, running: map[string]int{},
-	}
+	reference := &faulty{clock: clock, keep: r.src.keep, running: map[string]int{}}
 	want := map[time.Time]map[thor.StreamID]string{} // what accounts are like, by time
 	final := map[thor.StreamID][]string{}
 	for id, events := range r.events() {
@@ -183,8 +172,7 @@ func (r *rig) judge(until time.Time) (minutes int) {
 					r.t.Errorf("%s: %s, want %s", id, e.Data, data)
 				}
 			case "intraday":
-				clock.Set(at.Timestamp)
-				bars, err := reference.Source.Bars(r.t.Context(), at.Minute)
+				bars, err := simulatedBars(r.t.Context(), at.Timestamp, at.Minute)
 				i := slices.IndexFunc(bars, func(b thor.Bar) bool { return b.Symbol == id.Owner() && b.TimestampMinute.Equal(at.Minute) })
 				if err != nil || i < 0 || r.encode(thor.IntradayBarMessage(bars[i])) != string(e.Data) {
 					r.t.Errorf("%s: %s is not what it should be", id, e.Data)

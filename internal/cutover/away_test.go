@@ -230,6 +230,7 @@ func TestAPromotionThatSaysItFailed(t *testing.T) {
 				t.Error("a promotion that failed says that it worked")
 			}
 			w.store.lose(nil, nil)
+			synctest.Wait() // the promotion is not on its way any more
 		}
 		promote()
 		o, err := k.Rollback(t.Context(), feature, thor.StageShadow, "ada", "")

@@ -217,7 +217,7 @@ func (k *Controller) queue(s *step) (outcome Outcome, changesNothing bool) {
 			}
 		}
 	}
-	if idle(now, s.t) && !(isBack(s.t) && ahead) {
+	if idle(now, s.t) && (!isBack(s.t) || !ahead) {
 		o := unchanged(now)
 		o.Durable = durable
 		if !durable {

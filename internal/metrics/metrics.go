@@ -107,6 +107,7 @@ func (m *Metrics) ObserveRun(job string, late, duration time.Duration, missed in
 		m.JobFailed.WithLabelValues(job).SetToCurrentTime()
 	}
 	m.JobRuns.WithLabelValues(job, result).Inc()
+	m.JobRunning.WithLabelValues(job).Set(0)
 	m.JobLate.WithLabelValues(job).Observe(late.Seconds())
 	m.JobDuration.WithLabelValues(job).Observe(duration.Seconds())
 	m.JobOverruns.WithLabelValues(job).Add(float64(missed))

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -67,6 +67,16 @@ export class Server {
   async rollback(feature: string, to?: string): Promise<void> {
     const body = to === undefined ? { reason: "test" } : { reason: "test", to };
     await this.#json("POST", `/api/features/${feature}/rollback`, {}, body);
+  }
+
+  /** Breaks the glass: writes the file force. */
+  async force(text: string): Promise<void> {
+    await writeFile(join(this.#data, "force"), text);
+  }
+
+  /** Takes the file force away. */
+  async unforce(): Promise<void> {
+    await rm(join(this.#data, "force"));
   }
 
   #ok(path: string): Promise<boolean> {

@@ -90,14 +90,19 @@ func TestTheAuditIsOnlyAddedTo(t *testing.T) {
 	if a, err := s.Audit(t.Context()); err != nil || len(a.Verify()) != 0 {
 		t.Errorf("after that: %v, %v", a.Verify(), err)
 	}
-	sqlExec(t, path, "DROP TRIGGER audit_delete; DROP TRIGGER audit_update; DELETE FROM audit WHERE id > 2; UPDATE audit SET to_stage = 'nonsense' WHERE id = 1; DELETE FROM audit_head")
-	step(5, thor.StageOff) // works all the same
+	sqlExec(t, path, "DROP TRIGGER audit_delete; DELETE FROM audit WHERE id = 4")
+	step(5, thor.StageShadow)
+	if a, err := s.Audit(t.Context()); err != nil || !strings.Contains(fmt.Sprint(a.Verify()), "entry 5: it follows entry 3") {
+		t.Errorf("a tail that was cut off and added to: %v, %v", a.Verify(), err)
+	}
+	sqlExec(t, path, "DROP TRIGGER audit_update; DELETE FROM audit WHERE id > 2; UPDATE audit SET to_stage = 'nonsense' WHERE id = 1; DELETE FROM audit_head")
+	step(6, thor.StageOff) // works all the same
 	a, err := ReadAudit(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	said := fmt.Sprint(a.Verify())
-	for _, want := range []string{"entry 1: it was changed", "entry 3: it was not written behind entry 2", "makes revision 5"} {
+	for _, want := range []string{"entry 1: it was changed", "entry 3: it was not written behind entry 2", "makes revision 6"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("faults %s, want one that says %q", said, want)
 		}

@@ -83,3 +83,27 @@ test("a feature that is complete needs no REST, from the first paint on", async 
   expect(record.requests.filter((url) => url.includes("/api/account/balance"))).toEqual([]);
   expect(record.errors).toEqual([]);
 });
+
+test("forced by the file the page goes back to REST and says so, until it is removed", async ({
+  page,
+  server,
+  record,
+}) => {
+  await server.promote(feature);
+  await server.promote(feature);
+  await page.goto(server.url);
+  await expect(dataSource(page, title)).toHaveText("WebSocket");
+  const banner = page.getByText("account_balance is forced to shadow (stored: live).");
+  await expect(banner).toHaveCount(0);
+  await server.force("account_balance:shadow # it is wrong\n");
+  await expect(dataSource(page, title)).toHaveText("REST (Shadow)", { timeout: 3000 });
+  await expect(banner).toBeVisible();
+  await page.screenshot({ path: "shots/forced.png", fullPage: true });
+  expect(await faults(page)).toEqual([]);
+  const before = await equity(page).textContent();
+  await expect(equity(page)).not.toHaveText(before ?? "");
+  await server.unforce();
+  await expect(dataSource(page, title)).toHaveText("WebSocket", { timeout: 3000 });
+  await expect(banner).toHaveCount(0);
+  expect(record.errors).toEqual([]);
+});
