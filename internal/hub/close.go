@@ -63,20 +63,16 @@ func (c *conn) close(code ws.StatusCode, reason string) {
 	c.flush()
 }
 
-// answerClose echoes the client's close frame and ends the connection.
+// answerClose echoes the client's close frame, which the decoder has checked,
+// and ends the connection.
 func (c *conn) answerClose(payload []byte) {
 	if c.closing {
 		c.drop()
 		return
 	}
-	code, reason := ws.ParseCloseFrameData(payload)
-	switch {
-	case len(payload) == 1:
-		code = ws.StatusProtocolError
-	case len(payload) == 0:
-		code = ws.StatusNormalClosure
-	case ws.CheckCloseFrameData(code, reason) != nil:
-		code = ws.StatusProtocolError
+	code := ws.StatusNormalClosure
+	if len(payload) > 0 {
+		code, _ = ws.ParseCloseFrameData(payload)
 	}
 	c.close(code, "")
 	c.drop()
