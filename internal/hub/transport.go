@@ -17,7 +17,8 @@ type transport interface {
 	// TryWrite takes as many bytes as fit without waiting. When it takes fewer
 	// than all, an event says when there is room again. It does not keep b.
 	TryWrite(b []byte) (int, error)
-	// Close writes what was taken, bounded by a second, and closes the pipe.
+	// Close writes what was taken, bounded by a second, and closes the pipe. What
+	// the client still sends is read and thrown away.
 	Close() error
 }
 
@@ -49,6 +50,8 @@ type netTransport struct {
 	piece    int         // bytes of one write at most
 	leftover []byte      // read from conn before
 	post     func(event) // to the shard
+	ended    <-chan struct{}
+	silent   chan struct{} // closed when nothing more is read
 
 	mu      sync.Mutex // guards what follows
 	buffer  *[sendBuffer]byte
@@ -66,11 +69,14 @@ func newNetTransport(conn net.Conn, leftover []byte, post func(event)) *netTrans
 	if _, encrypted := conn.(*tls.Conn); encrypted {
 		piece = tlsPiece
 	}
-	return &netTransport{conn: conn, piece: piece, leftover: leftover, post: post, wake: make(chan struct{}, 1)}
+	return &netTransport{conn: conn, piece: piece, leftover: leftover, post: post, silent: make(chan struct{}), wake: make(chan struct{}, 1)}
 }
 
 // start runs the two goroutines. They end after Close, or when the peer is gone.
-func (t *netTransport) start(h *Hub) bool { return h.spawn(t.write, t.read) }
+func (t *netTransport) start(h *Hub) bool {
+	t.ended = h.done
+	return h.spawn(t.write, t.read)
+}
 
 // TryWrite implements transport.
 func (t *netTransport) TryWrite(b []byte) (int, error) {
@@ -107,14 +113,21 @@ func (t *netTransport) signal() {
 	}
 }
 
-// read hands what arrives to the shard.
+// read hands what arrives to the shard, until the transport is closing.
 func (t *netTransport) read() {
+	defer close(t.silent)
 	if len(t.leftover) > 0 {
 		t.post(event{kind: eventReadable, data: t.leftover})
 	}
 	buffer := make([]byte, readBuffer)
 	for {
 		n, err := t.conn.Read(buffer)
+		if t.isClosing() {
+			if err != nil {
+				return
+			}
+			continue
+		}
 		if n > 0 {
 			t.post(event{kind: eventReadable, data: append([]byte(nil), buffer[:n]...)})
 		}
@@ -151,6 +164,9 @@ func (t *netTransport) write() {
 			if buffer != nil {
 				sendBuffers.Put(buffer)
 			}
+			if !failed && n == 0 && closing {
+				t.linger()
+			}
 			if failed || n == 0 && closing {
 				return
 			}
@@ -162,6 +178,26 @@ func (t *netTransport) write() {
 			}
 		}
 	}
+}
+
+// linger says that nothing more comes, and waits until the client has nothing
+// more to say either: a socket closed while bytes lie unread in it is reset, and
+// a reset may take what was written with it. Close has set how long.
+func (t *netTransport) linger() {
+	half, ok := t.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	select {
+	case <-t.silent:
+	case <-t.ended:
+	}
+}
+
+func (t *netTransport) isClosing() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.closing
 }
 
 // writeAll writes b. As long as some bytes leave within the time for a stall it
