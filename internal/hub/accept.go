@@ -26,6 +26,9 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		turnAway(w, http.StatusServiceUnavailable, "the server is restarting", int(jitter.Seconds()))
 		return
 	}
+	if r = handshake(w, r); r == nil {
+		return
+	}
 	g := guest{client: r.Header.Get("Thor-Client"), browser: h.Door.Browser(r), address: h.Door.Address(r)}
 	g.principal, g.refusal = h.admit(r)
 	if g.refusal != nil {
@@ -61,6 +64,9 @@ func (h *Hub) upgrade(w http.ResponseWriter, r *http.Request, g guest) bool {
 	conn, rw, _, err := upgrader.Upgrade(r, w)
 	if err != nil {
 		h.Logger.Debug("upgrade refused", slog.String("remote", r.RemoteAddr), slog.Any("error", err))
+		if conn != nil { // it was taken from the HTTP server, and is nobody's
+			conn.Close() //nolint:errcheck,gosec // it is of no use
+		}
 		return false
 	}
 	// What the client sent right behind its request is in the server's reader.
