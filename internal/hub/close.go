@@ -64,18 +64,15 @@ func (c *conn) close(code ws.StatusCode, reason string) {
 }
 
 // answerClose echoes the client's close frame, which the decoder has checked,
-// and ends the connection.
+// and ends the connection when the answer is on its way: behind the frame that
+// has begun, and not behind the streams.
 func (c *conn) answerClose(payload []byte) {
-	if c.closing {
-		c.drop()
-		return
-	}
+	c.leaving = true
 	code := ws.StatusNormalClosure
 	if len(payload) > 0 {
 		code, _ = ws.ParseCloseFrameData(payload)
 	}
-	c.close(code, "")
-	c.drop()
+	c.close(code, "") // nothing when the server was first: then its own is the answer
 }
 
 // drop closes the transport and forgets the connection.

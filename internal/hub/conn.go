@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -55,6 +56,7 @@ type conn struct {
 	blocked bool   // until the transport has room again
 	beat    uint64 // count of the last heartbeat that was sent
 	closing bool
+	leaving bool // the client has closed as well
 	gone    bool
 }
 
@@ -176,6 +178,9 @@ func (c *conn) shutdown() {
 // ended is told by the transport. A client that has stalled cannot be told why:
 // nothing goes through to it.
 func (c *conn) ended(err error) {
+	if c.leaving && errors.Is(err, io.EOF) {
+		return // it may still listen, and there is something for it
+	}
 	if errors.Is(err, errStalled) {
 		c.hub.Logger.Info("connection stalled", slog.String("connection", c.id))
 	}

@@ -25,8 +25,8 @@ type exchange struct {
 	name string
 	sent []byte
 	// want is what the server answers, in brief: "pong" and "error" are text
-	// messages, "pong:x" a control frame, "close 1002" its last word. Without a
-	// close the connection must still be alive.
+	// messages, "pong:x" a control frame, "close 1002" its last word, and "…"
+	// nothing yet. Without a close the connection must still be alive.
 	want []string
 }
 
@@ -89,7 +89,7 @@ func rfc6455() []exchange {
 		{"the last fragment is empty", fragments(nil, say, ""), is("pong")},
 		{"all fragments are empty", fragments(nil, "", "", ""), is("error")},
 		{"two messages in fragments", join(fragments(nil, sayHalf, sayRest), fragments(nil, sayHalf, sayRest)), is("pong", "pong")},
-		{"a message that goes on", wire(text, say), is()},
+		{"a message that goes on", wire(text, say), is("…")},
 		{"a continuation of nothing", wire(fin|continuation, say), protocolError},
 		{"a continuation of nothing that goes on", wire(continuation, say), protocolError},
 		{"a continuation of a message that has ended", join(fragments(nil, sayHalf, sayRest), wire(fin|continuation, "")), is("pong", "close 1002")},
@@ -135,7 +135,7 @@ func rfc6455() []exchange {
 		{"UTF-8 that is no JSON", wire(fin|text, "κόσμε"), is("error")},
 		{"a rune ends with the message", fragments(nil, quoted("κ")[:21], quoted("κ")[21:]), is("pong κ")},
 		{"not UTF-8, and a ping before the message ends", fragments(wire(fin|pingOp, "?"), "\xff", say), is("pong:?", "close 1007")},
-		{"not UTF-8 in a message that goes on", wire(text, "\xff"), is()},
+		{"not UTF-8 in a message that goes on", wire(text, "\xff"), is("…")},
 		{"not UTF-8 behind a message", join(wire(fin|text, say), wire(fin|text, "\xff")), is("pong", "close 1007")},
 	}
 	for _, op := range []byte{3, 4, 5, 6, 7, 0xB, 0xC, 0xD, 0xE, 0xF} {

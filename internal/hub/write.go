@@ -15,6 +15,9 @@ func (c *conn) flush() {
 			pending = c.gather()
 		}
 		if len(pending) == 0 {
+			if c.leaving {
+				c.drop()
+			}
 			return
 		}
 		n, err := c.t.TryWrite(pending)
