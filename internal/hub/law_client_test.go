@@ -22,7 +22,8 @@ import (
 // wire and to the model, and keeps the first thing that is wrong. What it holds
 // of a stream outlives its connections, for the next one resumes from it.
 type lawClient struct {
-	w *lawWorld
+	w      *lawWorld
+	harmed bool // the network may end its connections
 
 	mu    sync.Mutex // guards what follows
 	moved *sync.Cond // the pace or the connection changed
@@ -98,7 +99,7 @@ func (c *lawClient) connect(ctx context.Context, accounts []string) error {
 	}
 	c.mu.Lock()
 	c.conn, c.read = conn, make(chan struct{})
-	c.ended, c.closing, c.greeted, c.held = false, false, false, c.pace.budget >= 0
+	c.ended, c.closing, c.greeted, c.held = false, false, false, c.harmed || c.pace.budget >= 0
 	c.accounts, c.granted, c.tokens = nil, map[string]bool{}, nil
 	c.asks, c.attached, c.byDefault, c.tail = map[string]lawAsk{}, map[thor.StreamID]bool{}, true, nil
 	for _, v := range c.views {
