@@ -85,6 +85,7 @@ smoke:
 	$(FUZZ) -fuzz '^FuzzDecoder$$' ./internal/hub
 	$(FUZZ) -fuzz '^FuzzCommand$$' ./internal/hub
 	$(FUZZ) -fuzz '^FuzzToken$$' ./internal/auth
+	$(FUZZ) -fuzz '^FuzzResume$$' ./internal/hub
 	$(FUZZ) -fuzz '^FuzzParse$$' ./internal/calendar
 	go test -run '^$$' -bench . -benchtime 10x ./...
 
