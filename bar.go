@@ -78,6 +78,8 @@ func intradayFeature() Feature {
 		Window:  1440,
 		Cadence: time.Second,
 		Idle:    5 * time.Second,
+
+		FinalPolicy: PolicySequence,
 		Sample: IntradayBarMessage(Bar{
 			Symbol:          "FUT.ES",
 			Display:         "/ES",

@@ -41,6 +41,11 @@ type Feature struct {
 	// through.
 	Window int
 
+	// Policy is what a reader that lags gets of the feature's messages, and
+	// FinalPolicy what it gets of the final ones. A feature whose FinalPolicy is
+	// merge has no final messages.
+	Policy, FinalPolicy Policy
+
 	// Cadence is how often the feature speaks when nothing changes; 0 is on
 	// change only. Idle is how often a stream of it does while nothing it is about
 	// trades: the symbol, or what the account holds; 0 is as always.

@@ -47,6 +47,20 @@ func TestFeatures(t *testing.T) {
 					t.Errorf("it is not found by its name: %v", err)
 				}
 			})
+			t.Run("its lag policy is one for entries that are stored", func(t *testing.T) {
+				t.Parallel()
+				if f.Policy != thor.PolicyMerge || f.FinalPolicy > thor.PolicySequence {
+					t.Errorf("policies %v and %v; a stream is of entries that merge, and of final ones in sequence", f.Policy, f.FinalPolicy)
+				}
+				m := f.Sample
+				m.Final = true
+				if _, err := m.Encode(); (err == nil) != (f.FinalPolicy == thor.PolicySequence) {
+					t.Errorf("a final message: %v, and the policy of final ones is %v", err, f.FinalPolicy)
+				}
+				if got := (thor.Event{Stream: m.Stream, Final: true}).Policy(); got != f.FinalPolicy {
+					t.Errorf("a final event has the policy %v, want %v", got, f.FinalPolicy)
+				}
+			})
 			t.Run("its sample belongs to it", func(t *testing.T) {
 				t.Parallel()
 				m := f.Sample

@@ -6,8 +6,8 @@ import (
 )
 
 // Heartbeat is what the server says to every connection at a steady interval,
-// so that a client can tell quiet from dead. It is never stored and has no
-// number.
+// so that a client can tell quiet from dead. It is never stored, has no number,
+// and of several a client that lags gets the latest ([PolicyWhole]).
 type Heartbeat struct {
 	Timestamp      time.Time              `json:"timestamp"` // the source's own time
 	HeartbeatCount uint64                 `json:"heartbeat_count"`

@@ -21,7 +21,7 @@ type Message struct {
 	Type   string
 	Stream StreamID
 	Key    string // a newer message of the same key replaces an older one
-	Final  bool   // the last word on its key: it is never conflated away
+	Final  bool   // the last word on its key; its lag policy is the feature's FinalPolicy
 	Data   Payload
 	Lost   int // how many values had more digits than the scale of their field
 }
@@ -61,6 +61,9 @@ func (f Feature) fits(m Message, data []byte) error {
 	key, owner := members(data, f.Key, f.Scope.Param())
 	if m.Key == "" || m.Key != key {
 		return Errorf(EINVALID, "%s: the key is %q, and %s in the data is %q", m.Stream, m.Key, f.Key, key)
+	}
+	if m.Final && f.FinalPolicy != PolicySequence {
+		return Errorf(EINVALID, "%s: the message is final, and %s has no final messages", m.Stream, f.Name)
 	}
 	if m.Stream != NewStreamID(f.Name, owner) {
 		return Errorf(EINVALID, "%s: the data belongs on the stream %s", m.Stream, NewStreamID(f.Name, owner))
