@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"slices"
@@ -225,8 +226,8 @@ func (s *sub) resume(from resumePoint, events []thor.Event) (replayed uint64, re
 	if from.Epoch != s.epoch {
 		return 0, false
 	}
-	if batch, ok := s.log.Replay(from.Seq + 1); ok {
-		s.pending, s.cursor = batch.Frames, batch.Next
+	if spans, next, ok := s.log.Replay(from.Seq + 1); ok {
+		s.pending, s.cursor = bytes.Join(spans, nil), next
 		return s.cursor - 1 - from.Seq, true
 	}
 	if len(events) == 0 {

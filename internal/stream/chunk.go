@@ -1,5 +1,11 @@
 package stream
 
+import (
+	"slices"
+
+	"thor"
+)
+
 // Sizes of chunks: a log starts small and doubles, for most streams are quiet.
 const (
 	firstChunk = 4 << 10
@@ -17,9 +23,9 @@ type chunk struct {
 // entry is one frame in a chunk. Seqs have no holes: the n-th entry has the seq
 // first+n.
 type entry struct {
-	key   string
-	final bool
-	end   int // offset behind the frame
+	key    string
+	policy thor.Policy
+	end    int // offset behind the frame
 }
 
 func (c *chunk) last() uint64 { return c.first + uint64(len(c.entries)) - 1 }
@@ -46,4 +52,15 @@ func (c *chunk) upTo(from uint64, limit int) uint64 {
 		to++
 	}
 	return to
+}
+
+// lastSequence returns the seq of the newest entry that is not to be merged; 0
+// when there is none.
+func (c *chunk) lastSequence() uint64 {
+	for i, e := range slices.Backward(c.entries) {
+		if e.policy == thor.PolicySequence {
+			return c.first + uint64(i) //nolint:gosec // not negative
+		}
+	}
+	return 0
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"github.com/gobwas/ws"
+
+	"thor"
 )
 
 // maxHeader is the longest header of an unmasked frame.
@@ -32,6 +34,16 @@ func appendHeader(dst []byte, op ws.OpCode, length int) []byte {
 	default:
 		return binary.BigEndian.AppendUint64(append(dst, 127), uint64(length))
 	}
+}
+
+// EncodeFrames returns the ordinary frames of events, for a replay from the
+// store.
+func EncodeFrames(events []thor.Event) []byte {
+	var frames []byte
+	for _, e := range events {
+		frames = AppendFrame(frames, e.AppendEnvelope(nil, ""))
+	}
+	return frames
 }
 
 // Split cuts frames at the last frame boundary at or before limit, but never

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -22,12 +21,16 @@ const (
 type Log struct {
 	id     thor.StreamID
 	limits Limits
-	head   atomic.Uint64 // seq of the newest entry, readable without the lock
+
+	// Readable without the lock.
+	head      atomic.Uint64 // seq of the newest entry
+	sequenced atomic.Uint64 // seq of the newest entry that is not to be merged
 
 	mu       sync.Mutex // guards what follows
 	epoch    string
 	chunks   []*chunk // oldest first
 	kept     int      // bytes in chunks
+	passed   uint64   // no entry that is not to be merged has left with a greater seq
 	latest   keys
 	snapshot *Snapshot // of the head; nil until somebody asks
 	scratch  []byte    // for encoding
@@ -60,6 +63,8 @@ func NewLog(id thor.StreamID, limits Limits, at thor.Version, latest []thor.Even
 		l.latest.put(e)
 	}
 	l.head.Store(at.Seq)
+	l.sequenced.Store(at.Seq) // nobody knows what was before
+	l.passed = at.Seq
 	return l
 }
 
@@ -69,11 +74,21 @@ func (l *Log) ID() thor.StreamID { return l.id }
 // Head is the seq of the newest entry; 0 when there is none.
 func (l *Log) Head() uint64 { return l.head.Load() }
 
+// Sequenced is the seq of the newest entry that is not to be merged, or one that
+// was before the log began.
+func (l *Log) Sequenced() uint64 { return l.sequenced.Load() }
+
 // Version is the version of the newest entry.
 func (l *Log) Version() thor.Version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return thor.Version{Epoch: l.epoch, Seq: l.head.Load()}
+}
+
+// has reports whether the log has come to a version, or past it.
+func (l *Log) has(v thor.Version) bool {
+	at := l.Version()
+	return at.Epoch == v.Epoch && at.Seq >= v.Seq
 }
 
 // Newest returns the newest event of the stream; false when there is none.
@@ -95,9 +110,13 @@ func (l *Log) Append(e thor.Event) bool {
 	l.scratch = e.AppendEnvelope(l.scratch[:0], "")
 	c := l.tail(e.Version.Seq, len(l.scratch)+maxHeader)
 	c.buf = AppendFrame(c.buf, l.scratch)
-	c.entries = append(c.entries, entry{key: e.Key, final: e.Final, end: len(c.buf)})
+	policy := e.Policy()
+	c.entries = append(c.entries, entry{key: e.Key, policy: policy, end: len(c.buf)})
 	l.latest.put(e)
 	l.snapshot = nil
+	if policy == thor.PolicySequence {
+		l.sequenced.Store(e.Version.Seq)
+	}
 	l.head.Store(e.Version.Seq)
 	return true
 }
@@ -119,6 +138,7 @@ func (l *Log) tail(seq uint64, need int) *chunk {
 	l.kept += cap(c.buf)
 	for len(l.chunks) > 1 && l.kept > l.limits.Keep {
 		l.kept -= cap(l.chunks[0].buf)
+		l.passed = max(l.passed, l.chunks[0].lastSequence())
 		l.chunks[0] = nil
 		l.chunks = l.chunks[1:]
 	}
@@ -145,11 +165,4 @@ func (l *Log) floor() uint64 {
 		return l.head.Load() + 1
 	}
 	return l.chunks[0].first
-}
-
-func appendGap(dst []byte, id thor.StreamID, from, to uint64) []byte {
-	gap := append([]byte(`{"type":"gap","data":{"stream":"`), id...)
-	gap = strconv.AppendUint(append(gap, `","from":`...), from, 10)
-	gap = strconv.AppendUint(append(gap, `,"to":`...), to, 10)
-	return AppendFrame(dst, append(gap, `,"reason":"conflated"}}`...))
 }

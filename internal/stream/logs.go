@@ -61,7 +61,7 @@ func (s *Logs) append(ctx context.Context, e thor.Event) error {
 	s.mu.RLock()
 	l, off := s.logs[e.Stream], s.off[e.Stream.Feature()]
 	s.mu.RUnlock()
-	if off || l != nil && (l.Append(e) || e.Version.Seq <= l.Head()) {
+	if off || l != nil && (l.Append(e) || l.has(e.Version)) {
 		return nil
 	}
 	return s.load(ctx, e.Stream)

@@ -17,6 +17,7 @@ import (
 type shelf struct {
 	mu     sync.Mutex // guards what follows
 	events map[thor.StreamID][]thor.Event
+	epoch  string // "" is e1
 	err    error
 }
 
@@ -30,7 +31,11 @@ func (s *shelf) Latest(_ context.Context, stream thor.StreamID, _ thor.Window) (
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	events := s.events[stream]
-	return thor.Version{Epoch: "e1", Seq: uint64(len(events))}, events, s.err
+	epoch := s.epoch
+	if epoch == "" {
+		epoch = "e1"
+	}
+	return thor.Version{Epoch: epoch, Seq: uint64(len(events))}, events, s.err
 }
 
 // slowShelf answers its first reader with what it held when it was asked, after
@@ -142,6 +147,43 @@ func TestLogs(t *testing.T) {
 			t.Errorf("head %d, %v", l.Head(), err)
 		}
 	})
+	t.Run("an event of another epoch makes the log anew, whatever its number", func(t *testing.T) {
+		t.Parallel()
+		logs, s := setup()
+		publish(t, logs, s, "global_market", 1, 2)
+		old := attach(t, logs, viewer(""), "global_market")
+		s.events, s.epoch = map[thor.StreamID][]thor.Event{}, "e2" // it was restored
+		e := event(1, "k", false)
+		e.Stream, e.Version.Epoch = "global_market", "e2"
+		s.put(e)
+		if err := logs.Append(t.Context(), []thor.Event{e}); err != nil {
+			t.Fatal(err)
+		}
+		if got := attach(t, logs, viewer(""), "global_market").Version(); !old.Ended() || got != e.Version {
+			t.Errorf("the log stands at %v, want %v", got, e.Version)
+		}
+	})
+	t.Run("a batch is told of once, whatever is in it", func(t *testing.T) {
+		t.Parallel()
+		logs, _ := setup()
+		told := 0
+		logs.Changed = func() { told++ }
+		var batch []thor.Event
+		for seq := range uint64(100) {
+			for _, stream := range []thor.StreamID{"global_market", "intraday:FUT.ES"} {
+				e := event(seq+1, "k", false)
+				e.Stream = stream
+				batch = append(batch, e)
+			}
+		}
+		if err := logs.Open(t.Context(), "global_market", "intraday:FUT.ES"); err != nil {
+			t.Fatal(err)
+		}
+		told = 0
+		if err := logs.Append(t.Context(), batch); err != nil || told != 1 {
+			t.Errorf("told %d times, %v", told, err)
+		}
+	})
 	t.Run("closing a feature ends its streams, and opening brings them back from the store", func(t *testing.T) {
 		t.Parallel()
 		logs, s := setup()
@@ -175,7 +217,7 @@ func TestLogs(t *testing.T) {
 		}
 		s.err = nil
 		publish(t, logs, s, "global_market", 2)
-		wantBrief(t, attach(t, logs, viewer(""), "global_market").Read(1, 1<<20).Frames, "gap1-2 2")
+		wantBrief(t, attach(t, logs, viewer(""), "global_market").Read(1, 1<<20).Frames, "gap1-2:below_floor 2")
 	})
 	t.Run("a stream that fails holds nothing back on the others", func(t *testing.T) {
 		t.Parallel()

@@ -74,14 +74,18 @@ func decode(t *testing.T, frames []byte) []message {
 	return messages
 }
 
-// brief writes messages in a line: 7 is the event 7, gap3-9 a gap, s7 an event
-// of a snapshot.
+// brief writes messages in a line: 7 is the event 7, gap3-9 a gap of a slow
+// reader, gap3-9:why one of another reason, s7 an event of a snapshot.
 func brief(messages []message) string {
 	var words []string
 	for _, m := range messages {
 		switch {
 		case m.Type == "gap":
-			words = append(words, fmt.Sprintf("gap%d-%d", m.Data.From, m.Data.To))
+			word := fmt.Sprintf("gap%d-%d", m.Data.From, m.Data.To)
+			if m.Data.Reason != gapConflated {
+				word += ":" + m.Data.Reason
+			}
+			words = append(words, word)
 		case m.Snapshot:
 			words = append(words, fmt.Sprintf("s%d", m.Seq))
 		default:
@@ -170,8 +174,8 @@ func TestRead(t *testing.T) {
 		if !l.Append(event(10, "10:01", false)) {
 			t.Fatal("not appended")
 		}
-		wantBrief(t, l.Read(5, 1<<20).Frames, "gap5-10 10")
-		wantBrief(t, l.Read(3, 1<<20).Frames, "gap3-10 4 10")
+		wantBrief(t, l.Read(5, 1<<20).Frames, "gap5-10:below_floor 10")
+		wantBrief(t, l.Read(3, 1<<20).Frames, "gap3-10:below_floor 4 10")
 	})
 	t.Run("a slice a reader holds does not change", func(t *testing.T) {
 		t.Parallel()
@@ -207,19 +211,22 @@ func TestReplay(t *testing.T) {
 	for seq := uint64(6); seq <= 300; seq++ {
 		l.Append(event(seq, "a", false))
 	}
-	if _, ok := l.Replay(5); ok {
+	if _, _, ok := l.Replay(5); ok {
 		t.Error("replayed from below the floor")
 	}
-	if _, ok := l.Replay(302); ok {
+	if _, _, ok := l.Replay(302); ok {
 		t.Error("replayed from beyond the head")
 	}
-	batch, ok := l.Replay(6)
-	messages := decode(t, batch.Frames)
-	if !ok || len(messages) != 295 || messages[0].Seq != 6 || messages[294].Seq != 300 || batch.Next != 301 {
-		t.Errorf("replayed %d frames, next %d; want all 295 whatever the lag", len(messages), batch.Next)
+	spans, next, ok := l.Replay(6)
+	messages := decode(t, bytes.Join(spans, nil))
+	if !ok || len(messages) != 295 || messages[0].Seq != 6 || messages[294].Seq != 300 || next != 301 {
+		t.Errorf("replayed %d frames, next %d; want all 295 whatever the lag", len(messages), next)
 	}
-	if batch, ok := l.Replay(301); !ok || len(batch.Frames) != 0 {
-		t.Errorf("at the head: %v %v, want success with nothing", batch, ok)
+	if again, _, _ := l.Replay(6); &again[0][0] != &spans[0][0] {
+		t.Error("two replays of the same do not share its bytes")
+	}
+	if spans, next, ok := l.Replay(301); !ok || len(spans) != 0 || next != 301 {
+		t.Errorf("at the head: %v %v %v, want success with nothing", spans, next, ok)
 	}
 }
 
