@@ -42,7 +42,7 @@ var architecture = map[string][]string{
 	"internal/store/storetest":     {"thor", "internal/store", "github.com/google/go-cmp"},
 
 	// The edges: what clients speak to. Never an adapter.
-	"internal/hub":    {"thor", "internal/auth", "internal/stream", "github.com/gobwas/ws", "golang.org/x/sync", "golang.org/x/sys"},
+	"internal/hub":    {"thor", "internal/auth", "internal/stream", "github.com/gobwas/ws", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/time"},
 	"internal/api":    {"thor", "internal/auth", "internal/cutover", "github.com/danielgtaylor/huma/v2"},
 	"internal/client": {"thor", "internal/api", "github.com/gobwas/ws"},
 

@@ -139,8 +139,10 @@ func refuse(err error) *closeError {
 // speaksOurVersion looks at what version the client asks for: by query, by
 // subprotocol, or by neither, which means ours.
 func speaksOurVersion(r *http.Request) bool {
-	if v := r.URL.Query().Get("v"); v != "" && v != "1" {
-		return false
+	for _, v := range r.URL.Query()["v"] {
+		if v != "1" {
+			return false
+		}
 	}
 	asked := strings.Join(r.Header.Values("Sec-Websocket-Protocol"), ",")
 	for name := range strings.SplitSeq(asked, ",") {

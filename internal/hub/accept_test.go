@@ -137,6 +137,7 @@ func TestCloseCodesAreDocumented(t *testing.T) {
 	for _, code := range []ws.StatusCode{
 		closeBadRequest, closeUnauthorized, closeForbidden, closeUnsupportedVersion, closeTimeout, closeReplaced, closeTooMany, closeStalled, closeRestarting, closeOverloaded,
 		ws.StatusProtocolError, ws.StatusUnsupportedData, ws.StatusInvalidFramePayloadData, ws.StatusMessageTooBig,
+		ws.StatusInternalServerError, closeLayerLost,
 	} {
 		if !documented[strconv.Itoa(int(code))] {
 			t.Errorf("docs/protocol.md does not say what %d means", code)

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"log/slog"
+	"runtime/debug"
 	"time"
 	"unicode/utf8"
 
@@ -18,6 +20,7 @@ const (
 	closeTimeout            ws.StatusCode = 4408
 	closeReplaced           ws.StatusCode = 4409
 	closeTooMany            ws.StatusCode = 4429
+	closeLayerLost          ws.StatusCode = 4503
 	closeStalled            ws.StatusCode = 4508
 
 	closeRestarting ws.StatusCode = 1012
@@ -81,8 +84,26 @@ func (c *conn) drop() {
 		return
 	}
 	c.gone = true
-	c.t.Close() //nolint:errcheck,gosec // it may be gone already
 	delete(c.shard.conns, c)
 	c.hub.conns.Add(-1)
 	c.part()
+	c.t.Close() //nolint:errcheck,gosec // it may be gone already
+}
+
+// crashed ends a connection on which something impossible has happened. What it
+// was about to do is forgotten; the client is told if that still works.
+func (c *conn) crashed(fault any) {
+	c.hub.panics.Add(1)
+	c.hub.Logger.Error("connection ended by a panic", slog.String("connection", c.id),
+		slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))
+	defer func() {
+		if recover() != nil {
+			c.drop()
+		}
+	}()
+	if c.closing {
+		c.drop()
+		return
+	}
+	c.close(ws.StatusInternalServerError, "a fault of the server; its log says why")
 }

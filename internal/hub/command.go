@@ -14,28 +14,8 @@ import (
 	"thor/internal/stream"
 )
 
-// command is what a client may send. Unknown members are ignored.
-type command struct {
-	Type    string                        `json:"type"`
-	ID      json.RawMessage               `json:"id"`
-	Streams []thor.StreamID               `json:"streams"`
-	Resume  map[thor.StreamID]resumePoint `json:"resume"`
-	Token   string                        `json:"token"`
-	Client  string                        `json:"client"`
-}
-
-// resumePoint is the version a client has of a stream.
-type resumePoint struct {
-	Epoch string `json:"epoch"`
-	Seq   uint64 `json:"seq"`
-}
-
-const (
-	maxStreams = 200 // a message may name; an answer for each must fit what is kept for a client
-	maxBad     = 10  // messages in a row that cannot be used
-	maxClient  = 128 // characters of the name a client gives itself
-	maxID      = 128 // characters of a message's id, which is echoed
-)
+// maxBad is how many messages in a row may be of no use.
+const maxBad = 10
 
 // command does what a message says.
 func (c *conn) command(ctx context.Context, message []byte) {
@@ -44,7 +24,7 @@ func (c *conn) command(ctx context.Context, message []byte) {
 		err = thor.Errorf(thor.EUNAUTHORIZED, "the first message must be auth with a token")
 	}
 	if err == nil {
-		err = c.execute(ctx, cmd, message)
+		err = c.execute(ctx, cmd)
 	}
 	if err == nil {
 		c.bad = 0
@@ -66,52 +46,15 @@ func (c *conn) fail(id json.RawMessage, err error) {
 	c.send(errorFrame(id, err))
 }
 
-// parseCommand reads a message. When the id can be read it is returned even if
-// the rest is wrong.
-func parseCommand(message []byte) (command, error) {
-	var cmd command
-	if err := json.Unmarshal(message, &cmd); err != nil {
-		cmd = command{}
-		var id struct {
-			ID json.RawMessage `json:"id"`
-		}
-		if json.Unmarshal(message, &id) == nil && isID(id.ID) {
-			cmd.ID = id.ID
-		}
-		return cmd, thor.Errorf(thor.EINVALID, "the message cannot be read: %w", err).
-			WithHint(`A message is a JSON object with a type, for instance {"type":"ping"}.`)
-	}
-	if len(cmd.ID) > 0 && !isID(cmd.ID) {
-		cmd.ID = nil
-		return cmd, thor.Errorf(thor.EINVALID, "id must be a string or a number of at most %d characters", maxID)
-	}
-	if len(cmd.Streams) > maxStreams {
-		return cmd, thor.Errorf(thor.EINVALID, "%d streams in one message, at most %d are taken", len(cmd.Streams), maxStreams)
-	}
-	for _, id := range cmd.Streams {
-		if err := id.Validate(); err != nil {
-			return cmd, err
-		}
-	}
-	if len(cmd.Client) > maxClient {
-		return cmd, thor.Errorf(thor.EINVALID, "client may be %d characters long", maxClient)
-	}
-	return cmd, nil
-}
-
-func isID(raw json.RawMessage) bool { return isScalar(raw) && len(raw) <= maxID }
-
-func isScalar(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] != '{' && raw[0] != '[' }
-
-func (c *conn) execute(ctx context.Context, cmd command, message []byte) error {
+func (c *conn) execute(ctx context.Context, cmd command) error {
 	switch cmd.Type {
 	case "ping":
-		return c.pong(message)
+		return c.pong(cmd)
 	case "auth":
 		return c.auth(cmd)
 	case "subscribe":
 		if len(cmd.Streams) == 0 {
-			return thor.Errorf(thor.EINVALID, "subscribe needs streams").
+			return wrong("streams", "subscribe needs streams").
 				WithHint("hello lists the streams there are for you.")
 		}
 		c.identify(cmd.Client)
@@ -119,17 +62,21 @@ func (c *conn) execute(ctx context.Context, cmd command, message []byte) error {
 		c.subscribe(ctx, cmd)
 	case "unsubscribe":
 		if len(cmd.Streams) == 0 {
-			return thor.Errorf(thor.EINVALID, "unsubscribe needs streams")
+			return wrong("streams", "unsubscribe needs streams")
 		}
 		c.unsubscribe(cmd.Streams)
 		c.send(encode("unsubscribed", cmd.ID, streamsData{Streams: cmd.Streams}))
 	case "subscriptions":
 		c.send(encode("subscriptions", cmd.ID, streamsData{Streams: append([]thor.StreamID{}, slices.Sorted(maps.Keys(c.subs))...)}))
+	case "cutover_ack":
+		return c.ack(cmd)
+	case "parity_report":
+		return c.report(cmd)
 	case "":
-		return thor.Errorf(thor.EINVALID, "the message has no type")
+		return wrong("type", "the message has no type")
 	default:
-		return thor.Errorf(thor.EINVALID, "there is no message type %.64q", cmd.Type).
-			WithHint("A client may send ping, auth, subscribe, unsubscribe and subscriptions.")
+		return wrong("type", "there is no message type %.64q", cmd.Type).
+			WithHint("A client may send ping, auth, subscribe, unsubscribe, subscriptions, cutover_ack and parity_report.")
 	}
 	return nil
 }
@@ -162,11 +109,8 @@ func (c *conn) unsubscribe(ids []thor.StreamID) {
 }
 
 // pong echoes every scalar of a ping, and adds the server's time.
-func (c *conn) pong(message []byte) error {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(message, &fields); err != nil {
-		return thor.Errorf(thor.EINVALID, "the message cannot be read: %w", err)
-	}
+func (c *conn) pong(cmd command) error {
+	fields := cmd.members
 	payload := []byte(`{"type":"pong"`)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if name == "type" || name == "ts" || !isScalar(fields[name]) {
@@ -270,4 +214,11 @@ func (c *conn) assign() {
 		}
 		c.assigned[name] = f.DataSource
 	}
+}
+
+// reassign looks at the stages again.
+func (c *conn) reassign() {
+	c.announce()
+	c.assign()
+	c.flush()
 }

@@ -151,112 +151,6 @@ func TestSubscribe(t *testing.T) {
 	})
 }
 
-func TestResume(t *testing.T) {
-	t.Parallel()
-	subscribe := func(c *client, epoch string, seq uint64) {
-		c.send(fmt.Sprintf(`{"type":"subscribe","streams":["positions:A"],"resume":{"positions:A":{"epoch":%q,"seq":%d}}}`, epoch, seq))
-	}
-	told := func(t *testing.T, m message) subscribedStream {
-		t.Helper()
-		s := data[subscribedData](t, m).Streams["positions:A"]
-		if s.Recovered == nil {
-			t.Fatalf("no word on recovery: %s", m.raw)
-		}
-		return s
-	}
-	recovers := func(from uint64, want ...string) func(t *testing.T, w *world) {
-		return func(t *testing.T, w *world) {
-			// The log begins with the first event, so it holds 2 and 3.
-			epoch := w.publish(t, draft("positions:A", 1))[0].Version.Epoch
-			w.publish(t, draft("positions:A", 2), draft("positions:A", 3))
-			c := w.dial(t)
-			c.want("hello")
-			subscribe(c, epoch, from)
-			s := told(t, c.want("subscribed")[0])
-			if !*s.Recovered || s.Replayed != uint64(len(want)) || s.Seq != 3 {
-				t.Errorf("told %+v, want %d replayed up to 3", s, len(want))
-			}
-			c.want(want...)
-			w.publish(t, draft("positions:A", 4))
-			c.want("positions:A/4")
-		}
-	}
-	environments(t, "what was missed is replayed exactly", nil, recovers(1, "positions:A/2", "positions:A/3"))
-	environments(t, "at the head nothing is replayed, and it counts as recovered", nil, recovers(3))
-	environments(t, "from the very beginning", nil, recovers(0, "positions:A/1", "positions:A/2", "positions:A/3"))
-
-	snapshots := func(epoch func(real string) string, from uint64) func(t *testing.T, w *world) {
-		return func(t *testing.T, w *world) {
-			actual := w.publish(t, draft("positions:A", 1))[0].Version.Epoch
-			w.publish(t, draft("positions:A", 2))
-			c := w.dial(t)
-			c.want("hello")
-			subscribe(c, epoch(actual), from)
-			if s := told(t, c.want("subscribed", "snapshot positions:A/2")[0]); *s.Recovered || s.Seq != 2 {
-				t.Errorf("told %+v", s)
-			}
-		}
-	}
-	same := func(epoch string) string { return epoch }
-	environments(t, "another epoch gets a snapshot", nil, snapshots(func(string) string { return "other" }, 1))
-	environments(t, "beyond the head gets a snapshot", nil, snapshots(same, 99))
-
-	// A restart leaves the logs empty: what was missed comes from the store.
-	restart := func(t *testing.T, w *world) {
-		t.Helper()
-		w.logs.SetPublishing("positions", false)
-		w.logs.SetPublishing("positions", true)
-		if err := w.logs.Open(t.Context(), "positions:A"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	environments(t, "below what the log holds the store is asked", nil, func(t *testing.T, w *world) {
-		epoch := w.publish(t, draft("positions:A", 1), draft("positions:A", 2), draft("positions:A", 3))[0].Version.Epoch
-		restart(t, w)
-		c := w.dial(t)
-		c.want("hello")
-		subscribe(c, epoch, 1)
-		if s := told(t, c.want("subscribed", "positions:A/2", "positions:A/3")[0]); !*s.Recovered || s.Replayed != 2 {
-			t.Errorf("told %+v", s)
-		}
-		w.publish(t, draft("positions:A", 4))
-		c.want("positions:A/4")
-	})
-	environments(t, "what is said while the store is asked is done after it, in order", nil, func(t *testing.T, w *world) {
-		epoch := w.publish(t, draft("positions:A", 1), draft("positions:A", 2), draft("global_market", 1))[0].Version.Epoch
-		restart(t, w)
-		c := w.dial(t)
-		c.want("hello")
-		subscribe(c, epoch, 1)
-		c.send(`{"type":"unsubscribe","streams":["positions:A"]}`)
-		c.send(`{"type":"subscriptions"}`)
-		for {
-			m := c.next()
-			if m.Type == "subscriptions" {
-				if got := data[streamsData](t, m).Streams; len(got) != 0 {
-					t.Errorf("subscriptions %v, want none", got)
-				}
-				break
-			}
-		}
-		w.publish(t, draft("positions:A", 3))
-		c.silent(50 * time.Millisecond)
-	})
-	environments(t, "below what the store keeps gets a snapshot", nil, func(t *testing.T, w *world) {
-		epoch := w.publish(t, draft("positions:A", 1), draft("positions:A", 2), draft("positions:A", 3))[0].Version.Epoch
-		if _, err := w.store.Prune(t.Context(), time.Now().Add(time.Hour), time.Now()); err != nil {
-			t.Fatal(err)
-		}
-		restart(t, w)
-		c := w.dial(t)
-		c.want("hello")
-		subscribe(c, epoch, 1)
-		if s := told(t, c.want("subscribed", "snapshot positions:A/3")[0]); *s.Recovered {
-			t.Errorf("told %+v", s)
-		}
-	})
-}
-
 func TestBadMessages(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, text, code, says string }{
@@ -264,14 +158,29 @@ func TestBadMessages(t *testing.T) {
 		{"no object", `[1]`, "invalid", "cannot be read"},
 		{"no type", `{}`, "invalid", "no type"},
 		{"an unknown type", `{"type":"dance"}`, "invalid", `"dance"`},
-		{"a field of the wrong type", `{"type":"subscribe","streams":"x"}`, "invalid", "cannot be read"},
+		{"a field of the wrong type", `{"type":"subscribe","streams":"x"}`, "invalid", "streams: must be a list"},
 		{"no streams", `{"type":"subscribe"}`, "invalid", "needs streams"},
 		{"no streams to leave", `{"type":"unsubscribe"}`, "invalid", "needs streams"},
 		{"too many streams", `{"type":"subscribe","streams":["a"` + strings.Repeat(`,"a"`, 200) + `]}`, "invalid", "at most 200"},
-		{"a long id", `{"type":"ping","id":"` + strings.Repeat("i", 200) + `"}`, "invalid", "id must be"},
+		{"a long id", `{"type":"ping","id":"` + strings.Repeat("i", 200) + `"}`, "invalid", "id: must be"},
 		{"a malformed stream", `{"type":"subscribe","streams":["a b"]}`, "invalid", "not a stream id"},
-		{"an id that is no scalar", `{"type":"ping","id":{}}`, "invalid", "id must be"},
-		{"a negative seq", `{"type":"subscribe","streams":["cutover"],"resume":{"cutover":{"epoch":"e","seq":-1}}}`, "invalid", "cannot be read"},
+		{"an id that is no scalar", `{"type":"ping","id":{}}`, "invalid", "id: must be"},
+		{"a negative seq", `{"type":"subscribe","streams":["cutover"],"resume":{"cutover":{"epoch":"e","seq":-1}}}`, "invalid", "resume.cutover.seq: must be a whole number"},
+		{"a seq no client can write", `{"type":"subscribe","streams":["cutover"],"resume":{"cutover":{"epoch":"e","seq":9007199254740992}}}`, "invalid", "resume.cutover.seq: must be"},
+		{"a seq that is text", `{"type":"subscribe","streams":["cutover"],"resume":{"cutover":{"epoch":"e","seq":"1"}}}`, "invalid", "resume.cutover.seq: must be"},
+		{"an epoch that is a number", `{"type":"subscribe","streams":["cutover"],"resume":{"cutover":{"epoch":1,"seq":1}}}`, "invalid", "resume.cutover.epoch: must be a string"},
+		{"a point without an epoch", `{"type":"subscribe","streams":["cutover"],"resume":{"cutover":{"seq":1}}}`, "invalid", "resume.cutover: must be an object with epoch and seq"},
+		{"a point without a seq", `{"type":"subscribe","streams":["cutover"],"resume":{"cutover":{"epoch":"e"}}}`, "invalid", "resume.cutover: must be an object with epoch and seq"},
+		{"a point that is null", `{"type":"subscribe","streams":["cutover"],"resume":{"cutover":null}}`, "invalid", "resume.cutover: must be an object with epoch and seq"},
+		{"a point of no stream", `{"type":"subscribe","streams":["cutover"],"resume":{"a b":{"epoch":"e","seq":1}}}`, "invalid", "is not a stream id"},
+		{"points in a list", `{"type":"subscribe","streams":["cutover"],"resume":[]}`, "invalid", "resume: must be an object"},
+		{"a rate below 1", `{"type":"subscribe","streams":["cutover"],"max_hz":0.5}`, "invalid", "max_hz: must be at least 1"},
+		{"a negative rate", `{"type":"subscribe","streams":["cutover"],"max_hz":-4}`, "invalid", "max_hz: must be at least 1"},
+		{"a rate that is text", `{"type":"subscribe","streams":["cutover"],"max_hz":"4"}`, "invalid", "max_hz: must be a number"},
+		{"a rate beyond numbers", `{"type":"subscribe","streams":["cutover"],"max_hz":1e999}`, "invalid", "max_hz: must be a number"},
+		{"a token that is a number", `{"type":"auth","token":1}`, "invalid", "token: must be a string"},
+		{"a type that is a number", `{"type":1}`, "invalid", "type: must be a string"},
+		{"nothing at all", `null`, "invalid", "not a JSON object"},
 	}
 	for _, tt := range tests {
 		virtual(t, tt.name, nil, func(t *testing.T, w *world) {
@@ -293,6 +202,20 @@ func TestBadMessages(t *testing.T) {
 		if m := c.want("error")[0]; string(m.ID) != `"8"` {
 			t.Errorf("id %s", m.ID)
 		}
+	})
+	virtual(t, "a bad member is named by its path", nil, func(t *testing.T, w *world) {
+		c := w.dial(t)
+		c.want("hello")
+		c.send(`{"type":"subscribe","streams":["cutover","a b"]}`)
+		if e := data[errorData](t, c.want("error")[0]); e.Path != "streams.1" || e.Retryable {
+			t.Errorf("error %+v", e)
+		}
+	})
+	virtual(t, "members that do not belong to the type are ignored, whatever they are", nil, func(t *testing.T, w *world) {
+		c := w.dial(t)
+		c.want("hello")
+		c.send(`{"type":"subscriptions","streams":7,"max_hz":"x","resume":[],"token":{},"rev":-1,"new":true}`)
+		c.want("subscriptions")
 	})
 	environments(t, "persisting nonsense closes the connection", nil, func(t *testing.T, w *world) {
 		c := w.dial(t)

@@ -34,7 +34,9 @@ type conn struct {
 	replaced atomic.Bool // by a newer one of its user
 
 	decoder  decoder
+	inbound  inbound
 	bad      int // messages in a row that could not be used
+	opened   time.Time
 	heard    time.Time
 	pinged   time.Time
 	deadline time.Time // for a token, or for the answer to a close
@@ -47,17 +49,20 @@ type conn struct {
 	turn      int
 	assigned  map[string]thor.DataSource
 	announced map[string]*announcement // notices it was sent
+	testimony testimony
 
 	reading bool   // a subscribe waits for the store
 	held    []byte // what came from the client since
 
-	control []byte // frames that go before everything else
-	rest    []byte // what the transport did not take
-	blocked bool   // until the transport has room again
-	beat    uint64 // count of the last heartbeat that was sent
-	closing bool
-	leaving bool // the client has closed as well
-	gone    bool
+	pongFrame []byte // the answer to the newest ping
+	control   []byte // frames that go before everything else
+	rest      []byte // what the transport did not take
+	blocked   bool   // until the transport has room again
+	waiting   bool   // for the next step of the shard's clock
+	beat      uint64 // count of the last heartbeat that was sent
+	closing   bool
+	leaving   bool // the client has closed as well
+	gone      bool
 }
 
 // maxControl bounds what a client that does not read can make the server keep
@@ -67,12 +72,15 @@ const maxControl = 64 << 10
 // open greets the client, or waits for its token.
 func (c *conn) open() {
 	now := time.Now()
-	c.heard, c.pinged = now, now
+	c.opened, c.heard, c.pinged = now, now, now
 	switch {
 	case c.hub.drained.Load(): // it came between the refusal of new ones and the farewell
-		c.shutdown()
+		c.farewell()
+		c.close(closeRestarting, "the server is restarting")
 	case c.refusal != nil:
 		c.close(c.refusal.code, c.refusal.reason)
+	case c.hub.lost.Load():
+		c.lose()
 	case c.principal != nil:
 		c.hello()
 	default:
@@ -91,19 +99,28 @@ func (c *conn) receive(ctx context.Context, data []byte) {
 	fault := c.decoder.feed(data, func(f frame) bool {
 		switch f.op {
 		case ws.OpText:
-			if !c.closing {
+			switch {
+			case c.closing:
+			case c.allows(&c.inbound.messages):
 				c.command(ctx, f.payload)
+			default:
+				c.refuseMessage(f.payload)
 			}
 			if c.reading {
 				c.hold(c.decoder.rest())
 				return false
 			}
 		case ws.OpPing:
-			c.send(stream.AppendControl(nil, ws.OpPong, f.payload))
+			// Of several that came before an answer went out the newest counts, so
+			// a flood of them costs no memory.
+			if !c.closing && c.allows(&c.inbound.controls) {
+				c.pongFrame = stream.AppendControl(nil, ws.OpPong, f.payload)
+			}
 		case ws.OpClose:
 			c.answerClose(f.payload)
 			return false
 		default: // a pong; that it was heard is enough
+			c.allows(&c.inbound.controls)
 		}
 		return !c.gone
 	})
@@ -116,7 +133,7 @@ func (c *conn) receive(ctx context.Context, data []byte) {
 // hold keeps what the client says for later.
 func (c *conn) hold(data []byte) {
 	if len(c.held)+len(data) > maxControl {
-		c.close(closeTooMany, "too much was sent while a resume was read")
+		c.close(closeTooMany, "too much was sent while a resume was read; retry_after=5")
 		return
 	}
 	c.held = append(c.held, data...)
@@ -167,12 +184,6 @@ func (c *conn) check(now time.Time) {
 		c.send(stream.AppendControl(nil, ws.OpPing, nil))
 	}
 	c.flush()
-}
-
-// shutdown tells the client that the server is stopping and when to come back.
-func (c *conn) shutdown() {
-	c.send(encode("server_shutdown", nil, shutdownData{ReconnectInMS: reconnectIn().Milliseconds()}))
-	c.close(closeRestarting, "the server is restarting")
 }
 
 // ended is told by the transport. A client that has stalled cannot be told why:

@@ -153,7 +153,7 @@ func TestSlowClient(t *testing.T) {
 		for i := 1; i <= n; i++ {
 			e := draft("positions:A", i)
 			e.Data = fmt.Appendf(nil, `{"value":%d,"pad":%q}`, i, big)
-			w.publish(t, e)
+			w.deliver(t, e)
 		}
 		last, covered, gaps := uint64(0), uint64(0), 0
 		for last != n+1 {

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"slices"
@@ -16,15 +15,25 @@ type sub struct {
 	id      thor.StreamID
 	log     *stream.Log
 	epoch   string
-	cursor  uint64 // seq of the next entry
-	pending []byte // a snapshot or a replay that goes before the log
+	cursor  uint64   // seq of the next entry
+	pending []byte   // a snapshot or a replay that goes before the log
+	later   [][]byte // and what of it follows
+	pacing  pacing
 }
 
 // take appends what the client has not got of one stream, about a quantum of
 // it.
 func (c *conn) take(out []byte, s *sub) []byte {
+	if len(s.pending) == 0 && len(s.later) > 0 {
+		s.pending, s.later = s.later[0], s.later[1:]
+	}
 	if len(s.pending) == 0 {
-		batch := s.log.Read(s.cursor, quantum)
+		var batch stream.Batch
+		if s.pacing.steps > 0 {
+			batch = c.readPaced(s)
+		} else {
+			batch = s.log.Read(s.cursor, quantum)
+		}
 		s.cursor = batch.Next
 		s.pending = batch.Frames
 		c.hub.skipped.Add(batch.Skipped)
@@ -84,7 +93,8 @@ func (c *conn) attach(id thor.StreamID) (*sub, error) {
 func (s *sub) begin(log *stream.Log) {
 	snapshot := log.Snapshot()
 	s.log, s.epoch = log, snapshot.At.Epoch
-	s.pending, s.cursor = snapshot.Frames, snapshot.At.Seq+1
+	s.pending, s.later, s.cursor = snapshot.Frames, nil, snapshot.At.Seq+1
+	s.pacing.through = 0
 }
 
 // detach stops following a stream.
@@ -109,6 +119,7 @@ func (c *conn) tellCadences(cadences map[thor.StreamID]time.Duration) {
 	}
 	if len(streams) > 0 {
 		c.send(encode("cadence", nil, cadenceData{Streams: streams}))
+		c.flush()
 	}
 }
 
@@ -140,17 +151,10 @@ func (c *conn) reattach() {
 	}
 }
 
-// maxReplay bounds what is read from the store for one stream; who was away for
-// longer gets the snapshot.
-const maxReplay = 5000
-
-// replayWait bounds how long the store is asked.
-const replayWait = 10 * time.Second
-
 // resumption is a subscribe with resume points that are older than the logs.
 type resumption struct {
 	command command
-	events  map[thor.StreamID][]thor.Event // nil where the store no longer has them
+	replays map[thor.StreamID]*replay // nil where the store no longer has them
 }
 
 // subscribe attaches to what the command asks for. Where a resume point lies
@@ -170,7 +174,7 @@ func (c *conn) subscribe(ctx context.Context, cmd command) {
 			old[id] = from.Seq
 		}
 	}
-	r := &resumption{command: cmd, events: map[thor.StreamID][]thor.Event{}}
+	r := &resumption{command: cmd, replays: map[thor.StreamID]*replay{}}
 	if len(old) == 0 {
 		c.finishSubscribe(r)
 		return
@@ -179,11 +183,11 @@ func (c *conn) subscribe(ctx context.Context, cmd command) {
 		ctx, cancel := context.WithTimeout(ctx, replayWait)
 		defer cancel()
 		for id, after := range old {
-			events, err := c.hub.History.Since(ctx, id, after, maxReplay)
+			read, err := c.hub.replays.since(ctx, id, after)
 			if err != nil && thor.ErrorCode(err) != thor.ENOTFOUND { // the client gets the snapshot
 				c.hub.Logger.Error("read for a resume", slog.String("stream", string(id)), slog.Any("error", err))
 			}
-			r.events[id] = events
+			r.replays[id] = read
 		}
 		c.shard.post(event{kind: eventResumed, conn: c, resume: r})
 	})
@@ -210,11 +214,13 @@ func (c *conn) finishSubscribe(r *resumption) {
 			c.fail(r.command.ID, err)
 			continue
 		}
-		told := subscribedStream{Epoch: s.epoch, Seq: s.cursor - 1}
+		told := subscribedStream{Conflated: r.command.MaxHz > 0, MaxHz: r.command.MaxHz}
+		s.pacing = newPacing(r.command.MaxHz)
 		if from, ok := r.command.Resume[id]; ok {
-			replayed, recovered := s.resume(from, r.events[id])
-			told = subscribedStream{Epoch: s.epoch, Seq: s.cursor - 1, Recovered: &recovered, Replayed: replayed}
+			replayed, recovered := s.resume(from, r.replays[id])
+			told.Recovered, told.Replayed = &recovered, replayed
 		}
+		told.Epoch, told.Seq = s.epoch, s.cursor-1
 		answer.Streams[id] = told
 	}
 	c.send(encode("subscribed", r.command.ID, answer))
@@ -222,21 +228,17 @@ func (c *conn) finishSubscribe(r *resumption) {
 
 // resume replaces the snapshot a sub has begun with by what follows the resume
 // point, from the log or from the store. Otherwise the snapshot stands.
-func (s *sub) resume(from resumePoint, events []thor.Event) (replayed uint64, recovered bool) {
+func (s *sub) resume(from resumePoint, stored *replay) (replayed uint64, recovered bool) {
 	if from.Epoch != s.epoch {
 		return 0, false
 	}
 	if spans, next, ok := s.log.Replay(from.Seq + 1); ok {
-		s.pending, s.cursor = bytes.Join(spans, nil), next
+		s.pending, s.later, s.cursor = nil, spans, next
 		return s.cursor - 1 - from.Seq, true
 	}
-	if len(events) == 0 {
+	if stored == nil || stored.next < s.cursor && !s.log.Holds(stored.next) {
 		return 0, false
 	}
-	next := events[len(events)-1].Version.Seq + 1
-	if next < s.cursor && !s.log.Holds(next) {
-		return 0, false
-	}
-	s.pending, s.cursor = stream.EncodeFrames(events), next
-	return uint64(len(events)), true
+	s.pending, s.later, s.cursor = stored.frames, nil, stored.next
+	return stored.count, true
 }

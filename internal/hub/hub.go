@@ -14,7 +14,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"runtime"
 	"strconv"
 	"sync"
@@ -61,6 +60,10 @@ type Config struct {
 	// Refused counts the connections that were refused, by reason; nil is nobody.
 	// It must not block.
 	Refused func(reason string)
+	// Ack and Report are told what clients say of themselves, by the goroutine of
+	// a shard: they must not block. Nil is nobody.
+	Ack    func(Ack)
+	Report func(Report)
 
 	Shards    int           // 0 is one for each processor
 	Window    time.Duration // least time between two sweeps; 0 is 10 ms, negative is none
@@ -72,8 +75,9 @@ type Config struct {
 // it [Hub.Run].
 type Hub struct {
 	Config
-	shards []*shard
-	done   chan struct{} // closed when the shards have ended
+	shards  []*shard
+	replays *replays
+	done    chan struct{} // closed when the shards have ended
 
 	mu         sync.Mutex // guards ended
 	ended      bool
@@ -85,10 +89,15 @@ type Hub struct {
 	accepted  atomic.Uint64
 	skipped   atomic.Uint64 // entries conflated away
 	sentBytes atomic.Uint64
-	next      atomic.Uint64 // picks the shard of a connection
-	drained   atomic.Bool   // no new connections
-	beat      atomic.Pointer[beat]
-	notices   announcements
+
+	refusedMessages atomic.Uint64 // one too many
+
+	next    atomic.Uint64 // picks the shard of a connection
+	drained atomic.Bool   // no new connections
+	lost    atomic.Bool   // the channel layer: connections are closed at once
+	panics  atomic.Uint64
+	beat    atomic.Pointer[beat]
+	notices announcements
 }
 
 // beat is the newest heartbeat, encoded once for everybody.
@@ -105,7 +114,7 @@ func New(c Config) *Hub {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Hub{Config: c, done: make(chan struct{})}
+	h := &Hub{Config: c, replays: newReplays(c.History), done: make(chan struct{})}
 	for range c.Shards {
 		h.shards = append(h.shards, newShard(h))
 	}
@@ -185,32 +194,14 @@ func (h *Hub) AnnounceCadences(cadences map[thor.StreamID]time.Duration) {
 	}
 }
 
-// Drain refuses new connections, tells those there are when to come back, and
-// closes them. It returns when all are gone or ctx ends.
-func (h *Hub) Drain(ctx context.Context) {
-	h.drained.Store(true)
-	for _, s := range h.shards {
-		s.post(event{kind: eventDrain})
-	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for h.conns.Load() > 0 {
-		select {
-		case <-ctx.Done():
-			return
-		case <-h.done:
-			return
-		case <-tick.C:
-		}
-	}
-}
-
 // Stats are counts of the hub.
 type Stats struct {
 	Connections int64
 	Accepted    uint64 // since the start
 	Skipped     uint64 // entries that were conflated away for slow readers
 	SentBytes   uint64
+	Refused     uint64 // messages over the rate
+	Panics      uint64 // each has ended a connection
 }
 
 // Stats returns the counts.
@@ -220,6 +211,8 @@ func (h *Hub) Stats() Stats {
 		Accepted:    h.accepted.Load(),
 		Skipped:     h.skipped.Load(),
 		SentBytes:   h.sentBytes.Load(),
+		Refused:     h.refusedMessages.Load(),
+		Panics:      h.panics.Load(),
 	}
 }
 
@@ -244,6 +237,3 @@ func (h *Hub) connect(g guest, transport func(post func(event)) starter) bool {
 	c.t = t
 	return c.shard.post(event{kind: eventOpen, conn: c}) && t.start(h)
 }
-
-// reconnectIn is a time within the jitter window the hub advises.
-func reconnectIn() time.Duration { return rand.N(jitter) } //nolint:gosec // not a secret

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,6 +146,63 @@ func TestOff(t *testing.T) {
 		}
 		w.publish(t, draft("positions:A", 3))
 		c.want("gap", "positions:A/3")
+	})
+}
+
+// turning is a store whose epoch a test changes.
+type turning struct{ at atomic.Pointer[thor.Version] }
+
+func (s *turning) Latest(_ context.Context, id thor.StreamID, _ thor.Window) (thor.Version, []thor.Event, error) {
+	e := draft(id, 1)
+	e.Version = *s.at.Load()
+	return e.Version, []thor.Event{e}, nil
+}
+
+func TestReset(t *testing.T) {
+	t.Parallel()
+	store := &turning{}
+	virtual(t, "another epoch is a reset, then a snapshot, then what follows", func(c *Config) {
+		c.Logs.Store = store
+	}, func(t *testing.T, w *world) {
+		store.at.Store(&thor.Version{Epoch: "e1", Seq: 7})
+		if err := w.logs.Open(t.Context(), "positions:A"); err != nil {
+			t.Fatal(err)
+		}
+		c := w.dial(t)
+		c.want("hello", "snapshot positions:A/7")
+		store.at.Store(&thor.Version{Epoch: "e2", Seq: 3})
+		news := draft("positions:A", 2)
+		news.Version = thor.Version{Epoch: "e2", Seq: 3}
+		if err := w.logs.Append(t.Context(), []thor.Event{news}); err != nil {
+			t.Fatal(err)
+		}
+		got := c.want("reset", "snapshot positions:A/3")
+		if r := data[resetData](t, got[0]); r.Stream != "positions:A" || r.Epoch != "e2" || r.Reason != "epoch_changed" || got[1].Epoch != "e2" {
+			t.Errorf("reset %+v, then one of %s", r, got[1].Epoch)
+		}
+		news.Version.Seq = 4
+		if err := w.logs.Append(t.Context(), []thor.Event{news}); err != nil {
+			t.Fatal(err)
+		}
+		c.want("positions:A/4")
+	})
+}
+
+// TestATickWakesOnce holds the hub to sweeping once for a beat of many events.
+func TestATickWakesOnce(t *testing.T) {
+	t.Parallel()
+	virtual(t, "the events of one batch come in one write", func(c *Config) { c.Shards = 1 }, func(t *testing.T, w *world) {
+		w.publish(t, draft("positions:A", 0), draft("account_balance:A", 0), draft("global_market", 0))
+		writes := 0
+		w.fakeWith(t, &fakeTransport{taken: func([]byte) { writes++ }})
+		time.Sleep(followAfter + time.Second)
+		synctest.Wait()
+		writes = 0
+		w.deliver(t, draft("positions:A", 1), draft("account_balance:A", 1), draft("global_market", 1), draft("positions:A", 2))
+		synctest.Wait()
+		if writes != 1 {
+			t.Errorf("%d writes, want 1", writes)
+		}
 	})
 }
 

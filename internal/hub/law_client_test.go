@@ -27,7 +27,7 @@ type lawClient struct {
 
 	mu    sync.Mutex // guards what follows
 	moved *sync.Cond // the pace or the connection changed
-	pace  pace
+	pace  reading
 	err   error
 	views map[thor.StreamID]*view
 
@@ -48,8 +48,8 @@ type lawClient struct {
 	tail      []byte // the last bytes, for a canary cut in two
 }
 
-// pace is how a client reads.
-type pace struct {
+// reading is how a client reads.
+type reading struct {
 	budget int // bytes it still reads; negative is no bound
 	chunk  int // bytes in one read
 }
@@ -79,7 +79,7 @@ type lawAsk struct {
 }
 
 func newLawClient(w *lawWorld) *lawClient {
-	c := &lawClient{w: w, views: map[thor.StreamID]*view{}, pace: pace{-1, 4096}, ended: true}
+	c := &lawClient{w: w, views: map[thor.StreamID]*view{}, pace: reading{-1, 4096}, ended: true}
 	c.moved = sync.NewCond(&c.mu)
 	return c
 }
@@ -188,7 +188,7 @@ func (c *lawClient) send(frame []byte) {
 }
 
 // setPace changes how the client reads.
-func (c *lawClient) setPace(p pace) {
+func (c *lawClient) setPace(p reading) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pace = p

@@ -287,7 +287,7 @@ func (r *lawRun) step(ctx context.Context, s lawStep) error {
 			return c.auth(s.accounts)
 		}
 	case "pace":
-		c.setPace(pace{s.n, s.chunk})
+		c.setPace(reading{s.n, s.chunk})
 	case "off", "on":
 		return r.publishing(ctx, lawStreams[s.stream].Feature(), s.op == "on")
 	case "restart":
@@ -357,7 +357,7 @@ func (r *lawRun) settle(ctx context.Context) error {
 		}
 	}
 	for _, c := range r.clients {
-		c.setPace(pace{-1, 4096})
+		c.setPace(reading{-1, 4096})
 	}
 	if err := r.caughtUp(nil); err != nil {
 		return fmt.Errorf("in the end: %w", err)

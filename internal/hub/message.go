@@ -2,6 +2,7 @@ package hub
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,6 +44,8 @@ type (
 		Seq       uint64 `json:"seq"`
 		Recovered *bool  `json:"recovered,omitempty"` // of a resume
 		Replayed  uint64 `json:"replayed,omitempty"`
+		Conflated bool   `json:"conflated,omitempty"` // for max_hz
+		MaxHz     int    `json:"max_hz,omitempty"`    // what it was rounded to
 	}
 	streamsData struct {
 		Streams []thor.StreamID `json:"streams"`
@@ -64,6 +67,11 @@ type (
 		Code      thor.Code `json:"code"`
 		Message   string    `json:"message"`
 		Retryable bool      `json:"retryable"`
+		Path      string    `json:"path,omitempty"` // of the member that is wrong
+	}
+	ackedData struct {
+		Feature string `json:"feature"`
+		Rev     uint64 `json:"rev,omitempty"` // of a cutover_ack
 	}
 	shutdownData struct {
 		ReconnectInMS int64 `json:"reconnect_in_ms"`
@@ -92,5 +100,9 @@ func errorFrame(id json.RawMessage, err error) []byte {
 	if code == thor.EINTERNAL {
 		message = "the server could not do it; its log says why"
 	}
-	return encode("error", id, errorData{Code: code, Message: message, Retryable: code == thor.EUNAVAILABLE})
+	data := errorData{Code: code, Message: message, Retryable: code == thor.EUNAVAILABLE || code == thor.ETOOMANY}
+	if e, ok := errors.AsType[*thor.Error](err); ok {
+		data.Path = e.Path
+	}
+	return encode("error", id, data)
 }

@@ -28,6 +28,15 @@ type shard struct {
 	scratch    []byte // for gathering a write
 	generation uint64 // of the logs, at the last look
 	swept      time.Time
+
+	// For connections with a max_hz: a clock they share.
+	began   time.Time
+	pace    *time.Timer
+	waiting []*conn
+	spare   []*conn // for the next waiting
+
+	draining   *time.Timer // to the next batch
+	drainUntil time.Time
 }
 
 // eventKind says what an event is about.
@@ -42,6 +51,7 @@ const (
 	eventReassign                  // stages changed
 	eventDrain                     // the server is stopping
 	eventCadence                   // streams speak more or less often
+	eventLost                      // the channel layer is lost
 )
 
 // event is something that happened to a connection, or to all.
@@ -51,6 +61,7 @@ type event struct {
 	data   []byte
 	err    error
 	resume *resumption
+	until  time.Time // of eventDrain: when all are to be closed
 
 	cadences map[thor.StreamID]time.Duration
 }
@@ -62,6 +73,24 @@ func newShard(h *Hub) *shard {
 		wake:   make(chan struct{}, 1),
 		conns:  map[*conn]struct{}{},
 	}
+}
+
+// stopped is a timer that does not run yet.
+func stopped() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+// guard does something for one connection. Should it panic, that connection ends
+// and no other.
+func (s *shard) guard(c *conn, do func()) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			c.crashed(fault)
+		}
+	}()
+	do()
 }
 
 // post hands an event to the shard. It waits while the shard is busy, and is
@@ -78,8 +107,8 @@ func (s *shard) post(e event) bool {
 func (s *shard) run(ctx context.Context) error {
 	check := time.NewTicker(checkEvery)
 	defer check.Stop()
-	window := time.NewTimer(time.Hour)
-	window.Stop()
+	window := stopped()
+	s.began, s.pace, s.draining = time.Now(), stopped(), stopped()
 	for {
 		select {
 		case <-ctx.Done():
@@ -97,6 +126,10 @@ func (s *shard) run(ctx context.Context) error {
 			}
 		case <-window.C:
 			s.sweep()
+		case <-s.pace.C:
+			s.resumeWaiting()
+		case <-s.draining.C:
+			s.drainBatch()
 		case <-check.C:
 			s.check()
 		}
@@ -109,11 +142,11 @@ func (s *shard) sweep() {
 	if generation := s.hub.Logs.Generation(); generation != s.generation {
 		s.generation = generation
 		for c := range s.conns {
-			c.reattach()
+			s.guard(c, c.reattach)
 		}
 	}
 	for c := range s.conns {
-		c.flush()
+		s.guard(c, c.flush)
 	}
 }
 
@@ -121,33 +154,31 @@ func (s *shard) handle(ctx context.Context, e event) {
 	switch e.kind {
 	case eventReassign:
 		for c := range s.conns {
-			c.announce()
-			c.assign()
-			c.flush()
+			s.guard(c, c.reassign)
 		}
-		return
 	case eventDrain:
+		s.drain(e.until)
+	case eventLost:
 		for c := range s.conns {
-			c.shutdown()
+			s.guard(c, c.lose)
 		}
-		return
 	case eventCadence:
 		for c := range s.conns {
-			c.tellCadences(e.cadences)
-			c.flush()
+			s.guard(c, func() { c.tellCadences(e.cadences) })
 		}
-		return
 	case eventOpen:
 		s.conns[e.conn] = struct{}{}
 		s.hub.conns.Add(1)
-		e.conn.open()
-		return
+		s.guard(e.conn, e.conn.open)
 	case eventReadable, eventWritable, eventClosed, eventResumed:
+		if !e.conn.gone {
+			s.guard(e.conn, func() { e.conn.handle(ctx, e) })
+		}
 	}
-	c := e.conn
-	if c.gone {
-		return
-	}
+}
+
+// handle deals with what has happened to the connection.
+func (c *conn) handle(ctx context.Context, e event) {
 	switch e.kind {
 	case eventReadable:
 		c.receive(ctx, e.data)
@@ -158,7 +189,7 @@ func (s *shard) handle(ctx context.Context, e event) {
 		c.ended(e.err)
 	case eventResumed:
 		c.resumed(ctx, e.resume)
-	case eventOpen, eventReassign, eventDrain, eventCadence:
+	case eventOpen, eventReassign, eventDrain, eventLost, eventCadence:
 	}
 }
 
@@ -166,7 +197,7 @@ func (s *shard) handle(ctx context.Context, e event) {
 func (s *shard) check() {
 	now := time.Now()
 	for c := range s.conns {
-		c.check(now)
+		s.guard(c, func() { c.check(now) })
 	}
 }
 

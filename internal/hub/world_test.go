@@ -33,6 +33,7 @@ type world struct {
 	store  *sqlite.Store
 	logs   *stream.Logs
 	dialer func(t *testing.T, w *world, p *auth.Principal) net.Conn
+	stop   func() // ends it before the test does
 
 	mu     sync.Mutex // guards stages
 	stages map[string]FeatureState
@@ -67,12 +68,13 @@ func newWorld(t *testing.T, dir string, change func(*Config)) *world {
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- w.Run(ctx) }()
-	t.Cleanup(func() {
+	w.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := errors.Join(<-stopped, s.Close()); err != nil {
 			t.Errorf("stop: %v", err)
 		}
 	})
+	t.Cleanup(w.stop)
 	return w
 }
 
@@ -88,6 +90,30 @@ func (w *world) publish(t *testing.T, drafts ...thor.Event) []thor.Event {
 		t.Fatal(err)
 	}
 	return events
+}
+
+// deliver appends events to the logs without storing them: what a test may do
+// that says much, and does not ask the store afterwards.
+func (w *world) deliver(t *testing.T, drafts ...thor.Event) {
+	t.Helper()
+	events := make([]thor.Event, len(drafts))
+	heads := map[thor.StreamID]thor.Version{}
+	for i, e := range drafts {
+		if _, ok := heads[e.Stream]; !ok {
+			log, err := w.logs.Attach(local(), e.Stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			heads[e.Stream] = log.Version()
+		}
+		e.Version, e.Time = heads[e.Stream], time.Now()
+		e.Version.Seq++
+		heads[e.Stream] = e.Version
+		events[i] = e
+	}
+	if err := w.logs.Append(t.Context(), events); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (w *world) setStage(feature string, s FeatureState) {
@@ -305,4 +331,15 @@ func data[T any](t *testing.T, m message) T {
 		t.Fatalf("data %s: %v", m.Data, err)
 	}
 	return v
+}
+
+// forget makes the logs of a feature anew, as a restart does: they hold nothing
+// that can be replayed.
+func (w *world) forget(t *testing.T, id thor.StreamID) {
+	t.Helper()
+	w.logs.SetPublishing(id.Feature(), false)
+	w.logs.SetPublishing(id.Feature(), true)
+	if err := w.logs.Open(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
 }

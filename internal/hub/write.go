@@ -39,8 +39,8 @@ func (c *conn) flush() {
 // gather collects whole frames in the shard's scratch: control frames first,
 // then the heartbeat, then the streams in turn.
 func (c *conn) gather() []byte {
-	out := append(c.shard.scratch[:0], c.control...)
-	c.control = nil
+	out := append(append(c.shard.scratch[:0], c.pongFrame...), c.control...)
+	c.pongFrame, c.control = nil, nil
 	if !c.closing {
 		if b := c.hub.beat.Load(); b != nil && c.greeted() && b.count > c.beat {
 			c.beat = b.count
