@@ -189,6 +189,8 @@ func (a *App) openHub() {
 		Limits: a.hubLimits(), Refused: func(reason string) { a.metrics.HubRefused.WithLabelValues(reason).Inc() },
 		Source:    hub.Source{Name: a.source.Name(), Simulated: a.source.Caps().Simulated},
 		Heartbeat: heartbeatEvery,
+		Ack:       a.acked,
+		Report:    a.reported,
 		Features: func(client string) map[string]hub.FeatureState {
 			states := map[string]hub.FeatureState{}
 			for _, s := range a.stages.States() {

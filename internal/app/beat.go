@@ -57,6 +57,7 @@ func (a *App) openBeat(ctx context.Context) error {
 	}
 	a.beat.Jobs = append(a.beat.Jobs,
 		heartbeat.Job{Name: "heartbeat", Interval: heartbeatEvery, Run: func(context.Context) error { return a.sendHeartbeat(len(list)) }},
+		heartbeat.Job{Name: "channel", Interval: probeEvery, Run: a.watchLayer().run},
 		heartbeat.Job{Name: "retention", Interval: pruneEvery, Run: a.prune},
 		look,
 	)
@@ -76,6 +77,10 @@ func (a *App) wallTime(t time.Time) time.Time {
 // sendHeartbeat says what has changed of the cadences, and then the heartbeat.
 func (a *App) sendHeartbeat(activeJobs int) error {
 	a.hub.AnnounceCadences(a.pace.announce())
+	return a.hub.Beat(a.nextHeartbeat(activeJobs))
+}
+
+func (a *App) nextHeartbeat(activeJobs int) thor.Heartbeat {
 	now := time.Now()
 	h := thor.Heartbeat{
 		Timestamp:      a.clock.Now().UTC().Truncate(time.Millisecond),
@@ -92,7 +97,7 @@ func (a *App) sendHeartbeat(activeJobs int) error {
 		tip := thor.StreamTip{Seq: newest.Version.Seq, AgeMS: max(0, now.Sub(newest.Time).Milliseconds()), CadenceMS: a.pace.told(id).Milliseconds()}
 		h.Streams[id] = tip
 	}
-	return a.hub.Beat(h)
+	return h
 }
 
 func (a *App) prune(ctx context.Context) error {

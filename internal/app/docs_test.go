@@ -14,6 +14,7 @@ import (
 
 	"thor"
 	"thor/internal/heartbeat"
+	"thor/internal/hub"
 )
 
 func operations(t *testing.T) string {
@@ -51,10 +52,9 @@ func TestSettingsAreDocumented(t *testing.T) {
 	}
 }
 
-// TestMetricsAreDocumented holds docs/operations.md to what /metrics serves.
-func TestMetricsAreDocumented(t *testing.T) {
-	t.Parallel()
-	page := operations(t)
+// newApp opens a server that does not run.
+func newApp(t *testing.T) *App {
+	t.Helper()
 	c := Default()
 	c.Addr, c.Data = "localhost:0", t.TempDir()
 	a, err := New(t.Context(), c, slog.New(slog.DiscardHandler))
@@ -66,8 +66,19 @@ func TestMetricsAreDocumented(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return a
+}
+
+// TestMetricsAreDocumented holds docs/operations.md to what /metrics serves.
+func TestMetricsAreDocumented(t *testing.T) {
+	t.Parallel()
+	page := operations(t)
+	a := newApp(t)
 	a.served("positions", "other") // so that every metric has a value
 	a.tap(nil)
+	a.acked(hub.Ack{Feature: "positions", Rev: 1})
+	a.metrics.SwitchSeconds.WithLabelValues("positions").Observe(0.1)
+	a.reported(hub.Report{Feature: "positions", Matched: 1})
 	a.metrics.FeedEvents.WithLabelValues("positions").Inc()
 	events, err := a.store.Append(t.Context(), time.Now(), []thor.Event{{
 		Stream: "positions:A", Type: "positions", Key: "A", Data: []byte(`{}`),

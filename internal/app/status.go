@@ -201,6 +201,8 @@ func (a *App) exportCounts() {
 		"hub_accepted_total":          {"Connections accepted.", func() float64 { return float64(a.hub.Stats().Accepted) }},
 		"hub_sent_bytes_total":        {"Bytes given to connections.", func() float64 { return float64(a.hub.Stats().SentBytes) }},
 		"hub_conflated_entries_total": {"Entries left out for readers that lag.", func() float64 { return float64(a.hub.Stats().Skipped) }},
+		"hub_refused_messages_total":  {"Messages of clients beyond their rate.", func() float64 { return float64(a.hub.Stats().Refused) }},
+		"hub_panics_total":            {"Panics, each of which has ended one connection; the log has the stack.", func() float64 { return float64(a.hub.Stats().Panics) }},
 		"pipeline_received_total":     {"Messages handed in by jobs.", func() float64 { return float64(a.pipeline.Counts().Received) }},
 		"pipeline_invalid_total":      {"Messages refused.", func() float64 { return float64(a.pipeline.Counts().Invalid) }},
 		"pipeline_unchanged_total":    {"Messages that said nothing new.", func() float64 { return float64(a.pipeline.Counts().Unchanged) }},

@@ -39,6 +39,11 @@ type Metrics struct {
 	Unstored    *prometheus.GaugeVec   // feature
 	Revision    *prometheus.GaugeVec   // node
 	Transitions *prometheus.CounterVec // feature, from, to, actor
+
+	// What clients say of themselves.
+	CutoverAcks       *prometheus.CounterVec   // feature
+	SwitchSeconds     *prometheus.HistogramVec // feature
+	ClientComparisons *prometheus.CounterVec   // feature, result
 }
 
 // lateBuckets and durationBuckets are in seconds.
@@ -76,6 +81,10 @@ func New(version, build string) *Metrics {
 		Unstored:     gauge("cutover_unstored", "1 while a step of a feature is in effect that the store does not have.", "feature"),
 		Revision:     gauge("cutover_revision", "How many steps of any feature this node has seen.", "node"),
 		Transitions:  counter("cutover_transitions_total", "Transitions since the start; the actor is thor or person.", "feature", "from", "to", "actor"),
+
+		CutoverAcks:       counter("cutover_acks_total", "Revisions that clients say they have followed.", "feature"),
+		SwitchSeconds:     histogram("cutover_switch_seconds", "From a transition to the word of a client, connected before, that it has switched.", durationBuckets, "feature"),
+		ClientComparisons: counter("parity_client_comparisons_total", "Comparisons that clients report, by result: match, mismatch, ignored or incomparable.", "feature", "result"),
 	}
 	info := gauge("thor_info", "1; the labels say which build runs.", "version", "build")
 	info.WithLabelValues(version, build).Set(1)
@@ -85,6 +94,7 @@ func New(version, build string) *Metrics {
 		m.FeedEvents, m.FeedAge, m.RESTRequests,
 		m.HubRefused, m.RESTRefused,
 		m.Stage, m.Forced, m.Unstored, m.Revision, m.Transitions,
+		m.CutoverAcks, m.SwitchSeconds, m.ClientComparisons,
 	)
 	return m
 }
