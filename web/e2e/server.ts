@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -7,6 +7,15 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const binary = resolve(process.env.THOR_BIN ?? "../../bin/thor");
+
+/** The key of servers that have one. */
+const key = "a key for tests, of more than 32 characters";
+
+/** Makes a token as people do. */
+export function tokenFor(sub: string, ...flags: string[]): string {
+  const args = ["token", "create", "--auth-key", key, "--sub", sub, ...flags];
+  return execFileSync(binary, args, { encoding: "utf8" }).trim();
+}
 
 /** The real server, on a free port and with a data directory of its own. It can be killed and started again. */
 export class Server {
@@ -21,6 +30,11 @@ export class Server {
     this.url = `http://${this.#address}`;
     this.#data = data;
     this.#flags = flags;
+  }
+
+  /** One that wants tokens. */
+  static guarded(...flags: string[]): Promise<Server> {
+    return Server.start("--auth-key", key, ...flags);
   }
 
   static async start(...flags: string[]): Promise<Server> {

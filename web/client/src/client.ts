@@ -1,5 +1,6 @@
 import { Clock } from "./clock.ts";
 import { Connection } from "./connection.ts";
+import { type Access, Credentials } from "./credentials.ts";
 import { forget, remember } from "./current.ts";
 import { Directory, type Entries } from "./directory.ts";
 import { defaultEnvironment, type Environment } from "./environment.ts";
@@ -36,6 +37,8 @@ export class ThorClient {
   readonly name: string;
   readonly features: readonly Feature[];
   readonly connection: External<ConnectionState>;
+  /** Whether the server lets this client in, and as whom. */
+  readonly access: External<Access>;
   /** Accounts, symbols and the server's source. */
   readonly directory: External<Entries>;
   /** Whether REST answers. */
@@ -48,6 +51,7 @@ export class ThorClient {
 
   readonly #env: Environment;
   readonly #batch: Batch;
+  readonly #credentials: Credentials;
   readonly #connection: Connection;
   readonly #rest: Rest;
   readonly #stages: Stages;
@@ -77,12 +81,23 @@ export class ThorClient {
     this.shadowLog = options.shadowLog ?? true;
     this.#batch = new Batch(env.nextFrame);
     this.clock = new Clock(env.now);
-    this.#rest = new Rest(env, this.#batch, this.name, () => this.#connection.wake());
-    this.#stages = new Stages(this.#batch, (feature, before) => this.#stageChanged(feature, before));
-    this.#connection = new Connection(env, this.#batch, {
-      message: (message, text) => this.#receive(message, text),
-      changed: (state) => this.#connectionChanged(state),
+    const batch = this.#batch;
+    const credentials = new Credentials({
+      source: options.token,
+      batch,
+      now: env.now,
+      local: (serverMs) => this.clock.local(serverMs),
     });
+    this.#credentials = credentials;
+    this.#rest = new Rest({ env, batch, credentials, name: this.name, back: () => this.#connection.wake() });
+    this.#stages = new Stages(this.#batch, (feature, before) => this.#stageChanged(feature, before));
+    this.#connection = new Connection(
+      { env, batch, credentials, name: this.name },
+      {
+        message: (message, text) => this.#receive(message, text),
+        changed: (state) => this.#connectionChanged(state),
+      },
+    );
     this.#streams = new Streams({
       features: this.features,
       name: this.name,
@@ -104,6 +119,7 @@ export class ThorClient {
     });
     this.#traffic = new Traffic(this.#batch);
     this.connection = this.#connection.state;
+    this.access = credentials.access;
     this.directory = this.#directory.entries;
     this.reach = this.#rest.reach;
     this.traffic = this.#traffic.counts;
@@ -129,7 +145,14 @@ export class ThorClient {
 
   /** Connects again at once: for people, after a close that waits for them. */
   reconnect(): void {
+    this.#credentials.retry();
     if (this.#link.running) this.#connection.start();
+  }
+
+  /** There is a newer token: asks for it, and tells the server without another connection. */
+  async renewToken(): Promise<void> {
+    await this.#credentials.renewNow();
+    await this.#connection.renew();
   }
 
   /** One stream of a feature to render. The owner is an account or a symbol, "" where there is one stream. */
@@ -212,6 +235,7 @@ export class ThorClient {
     const [watch = () => {}] = this.#cancels;
     this.#cancels = [watch, this.#env.after(times.tick, () => this.#tick())];
     if (this.#link.starting && this.#env.now() - this.#startedAt >= times.discovery) this.#link.starting = false;
+    void this.#connection.renew();
     this.#traffic.tell();
     this.#evaluateAll();
   }
@@ -287,6 +311,7 @@ export class ThorClient {
       case "error": // a stream that was refused is missing in the answer
         if (message.data.code === "invalid" && message.id !== undefined) this.#streams.failed(String(message.id));
         break;
+      case "authenticated":
       case "server_shutdown":
       case "pong":
         break;

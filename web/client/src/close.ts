@@ -2,12 +2,13 @@ import type { ReasonCode } from "./reason.ts";
 
 /**
  * What a client does about a close code: stop until somebody acts, come back
- * after a backoff, or come back when the server said.
+ * after a backoff, come back when the server said, or get another token once
+ * and then stop.
  */
 export interface CloseRule {
-  reaction: "stop" | "backoff" | "advised";
+  reaction: "stop" | "backoff" | "advised" | "renew";
   reason: ReasonCode;
-  /** The least time to wait, in ms. */
+  /** The least time to wait where the server announces none, in ms. */
   atLeastMs?: number;
 }
 
@@ -22,7 +23,7 @@ const rules: Readonly<Record<number, CloseRule>> = {
   1012: { reaction: "advised", reason: "restarting" },
   1013: { reaction: "backoff", reason: "overloaded" },
   4400: { reaction: "stop", reason: "bad_request" },
-  4401: { reaction: "stop", reason: "unauthorized" }, // without a token there is nothing to refresh
+  4401: { reaction: "renew", reason: "unauthorized" },
   4403: { reaction: "stop", reason: "forbidden" },
   4406: { reaction: "stop", reason: "unsupported_version" },
   4408: { reaction: "backoff", reason: "timeout" },

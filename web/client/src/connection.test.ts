@@ -65,9 +65,10 @@ describe("a close code", () => {
     expect(status()).toBe("connecting");
   });
 
-  it("4429 waits as long as its reason says", async () => {
+  it.each([4429, 1013])("%i waits as long as its reason says, whoever looks", async (code) => {
     client.start();
-    world.socket.end(4429, "retry_after=20");
+    world.socket.end(code, "too many; retry_after=20");
+    world.show(true);
     await pass(20_000);
     expect(world.sockets).toHaveLength(1);
     await pass(125);

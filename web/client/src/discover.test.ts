@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fetchFeatures } from "./discover.ts";
+import { knock } from "./discover.ts";
 import { features as generated } from "./generated.ts";
 
 const about = {
@@ -15,11 +15,13 @@ const about = {
 
 function world(answer: () => Promise<Response>) {
   const asked: string[] = [];
+  const tokens: (string | null)[] = [];
   let expire = (): void => {};
   const environment = {
     baseUrl: "http://desk/thor/",
     fetch: (url: string, init: RequestInit) => {
       asked.push(url);
+      tokens.push(new Headers(init.headers).get("Authorization"));
       return Promise.race([
         answer(),
         new Promise<never>((_, reject) => init.signal?.addEventListener("abort", () => reject(new Error("aborted")))),
@@ -30,28 +32,42 @@ function world(answer: () => Promise<Response>) {
       return () => {};
     },
   };
-  return { asked, environment, expire: () => expire() };
+  return { asked, tokens, environment, expire: () => expire() };
 }
 
 test("the server names its features, also those this build does not know", async () => {
   const { environment, asked } = world(async () => Response.json({ features: [{ feature: "orders", about }] }));
   const { cadence_ms: cadenceMs, ...rest } = about;
-  expect(await fetchFeatures(environment)).toEqual([{ name: "orders", ...rest, cadenceMs }]);
+  expect(await knock(undefined, environment)).toEqual({ features: [{ name: "orders", ...rest, cadenceMs }] });
   expect(asked).toEqual(["http://desk/thor/api/features"]);
 });
 
 test.each([
   ["nobody answers", () => Promise.reject(new Error("no server"))],
-  ["it wants a token", async () => Response.json({}, { status: 401 })],
   ["it is another kind of server", async () => new Response("<html>")],
   ["the answer has another form", async () => Response.json({ features: [{}] })],
 ])("when %s, they are those of this build", async (_, answer) => {
-  expect(await fetchFeatures(world(answer).environment)).toBe(generated);
+  expect((await knock(undefined, world(answer).environment)).features).toBe(generated);
+});
+
+test("whoever is refused is told why, and the token is in the header alone", async () => {
+  const problem = { detail: "the token has expired", hint: "Get a new one." };
+  const { environment, asked, tokens } = world(async () => Response.json(problem, { status: 401 }));
+  expect(await knock("a.b.c", environment)).toEqual({
+    features: generated,
+    refused: "The token has expired. Get a new one.",
+  });
+  expect(tokens).toEqual(["Bearer a.b.c"]);
+  expect(asked.join()).not.toContain("a.b.c");
+  expect(await knock(undefined, world(async () => new Response("<html>", { status: 401 })).environment)).toEqual({
+    features: generated,
+    refused: "",
+  });
 });
 
 test("a server that takes too long is not waited for", async () => {
   const { environment, expire } = world(() => new Promise(() => {}));
-  const features = fetchFeatures(environment);
+  const welcome = knock(undefined, environment);
   expire();
-  expect(await features).toBe(generated);
+  expect((await welcome).features).toBe(generated);
 });

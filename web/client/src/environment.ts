@@ -1,5 +1,7 @@
 /** What a socket tells. Nothing is told after close. */
 export interface SocketHandlers {
+  /** It stands: what is sent from now on goes out. */
+  open(): void;
   message(text: string): void;
   close(code: number, reason: string): void;
 }
@@ -45,6 +47,7 @@ const protocol = "thor.v1";
 export function socketsOf(Class: typeof WebSocket): OpenSocket {
   return (url, handlers) => {
     const socket = new Class(url, protocol);
+    socket.addEventListener("open", () => handlers.open());
     socket.addEventListener("message", (event: MessageEvent<unknown>) => {
       if (typeof event.data === "string") handlers.message(event.data);
     });

@@ -1,8 +1,9 @@
 export { ThorClient } from "./client.ts";
 export type { Clock } from "./clock.ts";
+export type { Access } from "./credentials.ts";
 export { getDataSource } from "./current.ts";
 export type { Entries, SourceInfo, SymbolEntry } from "./directory.ts";
-export { fetchFeatures } from "./discover.ts";
+export { knock, type Welcome } from "./discover.ts";
 export {
   type Environment,
   type OpenSocket,
@@ -23,5 +24,6 @@ export type { StageInfo } from "./stages.ts";
 export type { ConnectionState } from "./state.ts";
 export type { External } from "./store.ts";
 export type { Version } from "./stream.ts";
+export { type Identity, isToken, readToken, type TokenSource } from "./token.ts";
 export type { FeatureTraffic } from "./traffic.ts";
 export type { FeatureView } from "./view.ts";

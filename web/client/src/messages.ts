@@ -42,6 +42,12 @@ export interface HelloMessage {
   };
 }
 
+/** The answer to auth. */
+export interface AuthenticatedMessage {
+  type: "authenticated";
+  data: { sub: string };
+}
+
 export interface SubscribedMessage {
   type: "subscribed";
   id?: string | number;
@@ -94,6 +100,7 @@ export interface HeartbeatMessage {
 /** What the server says besides the frames of features. */
 export type ControlMessage =
   | HelloMessage
+  | AuthenticatedMessage
   | SubscribedMessage
   | GapMessage
   | ResetMessage
@@ -114,8 +121,20 @@ export interface SubscribeCommand {
   resume: Record<string, { epoch: string; seq: number }>;
 }
 
+/** A token: the first message where the server has a key, and again when there is a newer one. */
+export interface AuthCommand {
+  type: "auth";
+  id: typeof authId;
+  token: string;
+  client: string;
+}
+
+/** The id of auth commands; those of subscribes are numbers. */
+export const authId = "auth";
+
 const controlTypes: Record<ControlMessage["type"], true> = {
   hello: true,
+  authenticated: true,
   subscribed: true,
   gap: true,
   reset: true,

@@ -4,6 +4,8 @@ export type ReasonCode = keyof typeof texts;
 export interface Reason {
   code: ReasonCode;
   text: string;
+  /** What the server said itself, where it did. */
+  detail?: string;
 }
 
 const texts = {
@@ -18,16 +20,20 @@ const texts = {
   overloaded: "the server is overloaded",
   bad_request: "the server refused what this page asked for",
   unauthorized: "the server wants a token",
+  token_expired: "the token has expired",
+  token_refused: "the server refused the token",
+  token_unavailable: "no token could be got",
+  other_subject: "the new token is somebody else's",
   forbidden: "access was refused",
   unsupported_version: "this page is of another version; reload it",
   timeout: "the connection timed out",
-  replaced: "too many connections; this one was replaced by a newer one",
+  replaced: "opened elsewhere: a newer connection took the place of this one",
   too_many: "too many connections or requests",
   channel_lost: "the server lost its channel layer",
   stalled: "this page could not keep up",
   no_websocket: "this browser has no WebSocket",
 } as const;
 
-export function reasonOf(code: ReasonCode): Reason {
-  return { code, text: texts[code] };
+export function reasonOf(code: ReasonCode, detail = ""): Reason {
+  return detail === "" ? { code, text: texts[code] } : { code, text: texts[code], detail };
 }

@@ -1,4 +1,6 @@
+import type { Credentials } from "./credentials.ts";
 import type { Environment } from "./environment.ts";
+import { problemOf } from "./problem.ts";
 import { parseCutover, type StageNews } from "./stages.ts";
 import { type Batch, Cell } from "./store.ts";
 import type { Version } from "./stream.ts";
@@ -24,28 +26,64 @@ export interface Answer {
   age?: number;
   /** The decoded body of a 200. */
   body?: unknown;
+  /** What a 401 says, for people. */
+  problem?: string;
 }
 
 /** A request is given up after this time, in ms. */
 const timeout = 10_000;
 
-/** Rest asks the server's REST API, under the client's name. */
+interface Options {
+  env: Environment;
+  batch: Batch;
+  credentials: Credentials;
+  name: string;
+  /** Is told when the server answers that could not be reached before. */
+  back(): void;
+}
+
+/** Rest asks the server's REST API, under the client's name and with its token. */
 export class Rest {
   readonly reach: Cell<Reach>;
   readonly #env: Environment;
+  readonly #credentials: Credentials;
   readonly #name: string;
   readonly #back: () => void;
 
-  /** Back is told when the server answers that could not be reached before. */
-  constructor(env: Environment, batch: Batch, name: string, back: () => void) {
+  constructor({ env, batch, credentials, name, back }: Options) {
     this.#env = env;
+    this.#credentials = credentials;
     this.#name = name;
     this.#back = back;
     this.reach = new Cell<Reach>(batch, "unknown");
   }
 
-  /** Asks for a path. Undefined is no answer: no server, no time, or taken back by the signal. */
+  /**
+   * Asks for a path. Undefined is no answer: no server, no time, no token, or
+   * taken back by the signal. A token that is refused is renewed once.
+   */
   async get(path: string, signal: AbortSignal, tag?: string): Promise<Answer | undefined> {
+    const tokens = this.#credentials;
+    if (!tokens.configured) return this.#ask(path, signal, tag, undefined);
+    try {
+      const token = await tokens.token();
+      if (token === undefined) {
+        tokens.refuse("");
+        this.#reached("refused");
+        return undefined;
+      }
+      const answer = await this.#ask(path, signal, tag, token);
+      if (answer?.status !== 401) return answer;
+      const next = await tokens.renew(token);
+      const again = next === undefined ? answer : await this.#ask(path, signal, tag, next);
+      if (again?.status === 401) tokens.refuse(again.problem ?? "");
+      return again;
+    } catch {
+      return undefined; // there is no token right now
+    }
+  }
+
+  async #ask(path: string, signal: AbortSignal, tag?: string, token?: string): Promise<Answer | undefined> {
     const request = new AbortController();
     const giveUp = (): void => request.abort();
     signal.addEventListener("abort", giveUp);
@@ -54,11 +92,14 @@ export class Rest {
     try {
       const headers: Record<string, string> = { "Thor-Client": this.#name };
       if (tag !== undefined) headers["If-None-Match"] = tag;
+      if (token !== undefined) headers.Authorization = `Bearer ${token}`;
       const url = new URL(path.replace(/^\//, ""), this.#env.baseUrl).href;
       // The tags are ours to keep: a browser's cache would answer in the server's place.
       const response = await this.#env.fetch(url, { headers, cache: "no-store", signal: request.signal });
       const answer = await read(response, askedAt);
       this.#reached(reachOf(response.status));
+      if (response.ok) this.#credentials.accepted();
+      else if (response.status === 401 && token === undefined) this.#credentials.refuse(answer.problem ?? "");
       return answer;
     } catch {
       if (!signal.aborted) this.#reached("unreachable");
@@ -97,6 +138,7 @@ async function read(response: Response, askedAt: number): Promise<Answer> {
   if (cutover !== undefined) answer.cutover = version === undefined ? cutover : { ...cutover, epoch: version.epoch };
   if (age !== null && Number.isFinite(Number(age))) answer.age = Number(age);
   if (response.status === 200) answer.body = await response.json();
+  if (response.status === 401) answer.problem = await problemOf(response);
   return answer;
 }
 

@@ -18,6 +18,8 @@ export type ConnectionEvent =
   | { type: "lost"; attempt: number; retryAt: number; advised: boolean; reason: Reason }
   | { type: "refused"; reason: Reason }
   | { type: "retry" }
+  /** The token was refused: another is asked for. */
+  | { type: "renew" }
   | { type: "wake" };
 
 type Status = ConnectionState["status"];
@@ -44,11 +46,12 @@ const transitions: Transitions = {
   idle: { start: connect },
   connecting: {
     stop: idle,
+    renew: connect,
     hello: (_, { connection }) => ({ status: "connected", connection }),
     lost: wait,
     refused: close,
   },
-  connected: { stop: idle, lost: wait, refused: close },
+  connected: { stop: idle, renew: connect, lost: wait, refused: close },
   waiting: {
     stop: idle,
     retry: reconnect,

@@ -4,6 +4,7 @@ export { type DataSourceLabel, getDataSource } from "@thor/client";
 export { useClient } from "./context.ts";
 export { formatAge } from "./formatAge.ts";
 export { ThorProvider, type ThorProviderProps } from "./ThorProvider.tsx";
+export { useAccess } from "./useAccess.ts";
 export { useAge } from "./useAge.ts";
 export { useConnection } from "./useConnection.ts";
 export { useDirectory } from "./useDirectory.ts";

@@ -106,3 +106,15 @@ export function restBalance(options: RestOptions = {}): Response {
   const body = { account_id: "A", currency: "USD", equity, timestamp: "2026-11-23T15:30:00Z" };
   return new Response(JSON.stringify(body), { status: 200, headers });
 }
+
+/** A token for somebody; it expires in so many seconds. */
+export function tokenFor(sub: string, seconds: number, note = ""): string {
+  const part = (value: object): string => btoa(JSON.stringify(value)).replaceAll("=", "").replaceAll("+", "-");
+  const exp = Math.floor(Date.now() / 1000) + seconds;
+  return `${part({ alg: "HS256" })}.${part({ sub, exp, roles: ["viewer"], accounts: ["A"], note })}.c2lnbmVk`;
+}
+
+/** The answer to auth. */
+export function authenticated(sub: string): object {
+  return { type: "authenticated", id: "auth", data: { sub } };
+}

@@ -3,8 +3,14 @@ import type { Environment, SocketHandlers } from "../environment.ts";
 
 /** A socket the test holds the other end of. */
 export class FakeSocket {
-  readonly sent: { type: string; id: string; streams: string[]; resume: Record<string, unknown>; client: string }[] =
-    [];
+  readonly sent: {
+    type: string;
+    id: string;
+    streams: string[];
+    resume: Record<string, unknown>;
+    client: string;
+    token?: string;
+  }[] = [];
   closed: { code: number; reason: string } | undefined;
   readonly url: string;
   readonly #handlers: SocketHandlers;
@@ -20,6 +26,11 @@ export class FakeSocket {
 
   close(code: number, reason: string): void {
     this.closed = { code, reason };
+  }
+
+  /** The handshake is done. */
+  open(): void {
+    this.#handlers.open();
   }
 
   /** The server says something. */
@@ -40,6 +51,7 @@ export class World {
     path: string;
     tag: string | undefined;
     client: string | undefined;
+    token: string | undefined;
     cache: RequestCache | undefined;
   }[] = [];
   readonly printed: string[] = [];
@@ -47,7 +59,8 @@ export class World {
   online = true;
   random = 0.5;
   /** Answers a request; the default is that there is no server. */
-  answer: (path: string, tag: string | undefined) => Response | Promise<Response> = () => Promise.reject(new Error());
+  answer: (path: string, tag: string | undefined, token: string | undefined) => Response | Promise<Response> = () =>
+    Promise.reject(new Error());
   #watchers: (() => void)[] = [];
 
   readonly environment: Environment = {
@@ -60,8 +73,14 @@ export class World {
       const headers = new Headers(init.headers);
       const path = url.replace("http://thor/", "/");
       const tag = headers.get("If-None-Match") ?? undefined;
-      this.requests.push({ path, tag, client: headers.get("Thor-Client") ?? undefined, cache: init.cache });
-      return this.answer(path, tag);
+      this.requests.push({
+        path,
+        tag,
+        client: headers.get("Thor-Client") ?? undefined,
+        token: headers.get("Authorization")?.replace("Bearer ", ""),
+        cache: init.cache,
+      });
+      return this.answer(path, tag, headers.get("Authorization")?.replace("Bearer ", ""));
     },
     baseUrl: "http://thor/",
     now: () => Date.now(),

@@ -11,7 +11,7 @@ export function BalancePanel({ account }: PanelProps): ReactNode {
   const snapshot = useFeature("account_balance", account);
   return (
     <Panel name="account_balance" title="Account balance" snapshot={snapshot}>
-      {snapshot.data === undefined ? <Waiting /> : <Balance balance={snapshot.data} />}
+      {snapshot.data === undefined ? <Waiting owned /> : <Balance balance={snapshot.data} />}
     </Panel>
   );
 }

@@ -15,7 +15,7 @@ export function GenericPanel({ feature, account }: PanelProps): ReactNode {
   const snapshot = useFeature(feature.name as string, owners[feature.param] ?? "");
   return (
     <Panel name={feature.name} title={words(feature.name)} snapshot={snapshot}>
-      {snapshot.data === undefined ? <Waiting /> : <Value data={snapshot.data} />}
+      {snapshot.data === undefined ? <Waiting owned={feature.private} /> : <Value data={snapshot.data} />}
     </Panel>
   );
 }

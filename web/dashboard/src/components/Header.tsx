@@ -1,26 +1,31 @@
 import { useDirectory } from "@thor/react";
 import type { ReactNode } from "react";
+import { Brand } from "./Brand.tsx";
 import { ConnectionBadge } from "./ConnectionBadge.tsx";
 import { SourceBadge } from "./SourceBadge.tsx";
 import { ThemeSwitch } from "./ThemeSwitch.tsx";
+import { Visitor } from "./Visitor.tsx";
 
 interface Props {
   account: string;
   onAccount: (account: string) => void;
 }
 
-/** What holds for the whole page: the source, the connection, the account, the theme. */
-export function Header({ account, onAccount }: Props): ReactNode {
+interface HeaderProps extends Props {
+  /** Signs out; undefined where nobody has signed in. */
+  leave: (() => void) | undefined;
+}
+
+/** What holds for the whole page: the source, the connection, the account, the theme, and who looks at it. */
+export function Header({ account, onAccount, leave }: HeaderProps): ReactNode {
   return (
     <header className="page-head">
-      <span className="brand">
-        <img src="favicon.svg" alt="" width="24" height="24" />
-        thor
-      </span>
+      <Brand />
       <SourceBadge />
       <ConnectionBadge />
       <AccountSelect account={account} onAccount={onAccount} />
       <ThemeSwitch />
+      {leave !== undefined && <Visitor leave={leave} />}
     </header>
   );
 }

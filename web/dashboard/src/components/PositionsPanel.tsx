@@ -11,7 +11,7 @@ export function PositionsPanel({ account }: PanelProps): ReactNode {
   return (
     <Panel name="positions" title="Positions" snapshot={snapshot}>
       {snapshot.data === undefined ? (
-        <Waiting />
+        <Waiting owned />
       ) : snapshot.data.positions.length === 0 ? (
         <Waiting>No open positions</Waiting>
       ) : (

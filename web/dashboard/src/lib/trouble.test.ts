@@ -33,10 +33,13 @@ describe("trouble", () => {
     expect(text).not.toContain("keeps coming");
   });
 
-  it("says what a server wants that refuses", () => {
-    const closed: ConnectionState = { status: "closed", reason: { code: "unauthorized", text: "" } };
-    expect(troubleOf(closed, "refused", stages("shadow"))).toMatchObject({ severity: "error", stopped: true });
-    expect(troubleOf(closed, "refused", stages("shadow"))?.text).toContain("wants a token");
+  it("says that the page was opened elsewhere, and waits for somebody", () => {
+    const closed: ConnectionState = { status: "closed", reason: { code: "replaced", text: "" } };
+    const trouble = troubleOf(closed, "reached", stages("shadow"));
+    expect(trouble).toMatchObject({ severity: "warning", stopped: true });
+    expect(trouble?.text).toContain("opened elsewhere");
+    expect(trouble?.text).toContain("keeps coming over REST");
+    expect(troubleOf(closed, "unknown", stages("shadow"))?.text).not.toContain("keeps coming");
   });
 
   it("names what has no REST to fall back to", () => {

@@ -17,9 +17,14 @@ export function troubleOf(
 ): Trouble | undefined {
   if (connection.status === "connected" || connection.status === "idle") return undefined;
   const stopped = connection.status === "closed";
-  if (reach === "refused") {
-    const text = "This server wants a token, which this page cannot give yet: it has a key set (THOR_AUTH_KEY).";
-    return { severity: "error", text, stopped };
+  if (connection.status === "closed" && connection.reason.code === "replaced") {
+    const text =
+      "This page was opened elsewhere: you have as many connections as you may, so the oldest, this one, was closed.";
+    return {
+      severity: "warning",
+      text: `${text} ${reach === "reached" ? "Data keeps coming over REST." : ""}`.trim(),
+      stopped,
+    };
   }
   if (reach === "unreachable") {
     const text = "The server cannot be reached. These are the last known values; the page keeps trying.";
@@ -29,7 +34,7 @@ export function troubleOf(
   const retired = stages
     .filter(({ stage }) => stage === "rampdown" || stage === "complete")
     .map((s) => words(s.feature));
-  if (reach === "unknown") {
+  if (reach === "unknown" || reach === "refused") {
     const text = `The WebSocket is down${why}. These are the last known values; REST is being asked.`;
     return { severity: "warning", text, stopped };
   }
