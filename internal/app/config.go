@@ -27,6 +27,7 @@ type Config struct {
 	Data        string        `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. Empty is a temporary one, which is the default on a virtual clock."`
 	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim."`
 	SimSeed     uint64        `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
+	SimAccounts int           `name:"sim-accounts" default:"${sim_accounts}" env:"THOR_SIM_ACCOUNTS" help:"How many paper accounts the simulator has."`
 	SimStart    string        `name:"sim-start" default:"${sim_start}" env:"THOR_SIM_START" help:"Where the simulator's clock starts, for instance 2026-11-23T14:30:00Z. Empty is now."`
 	SimSpeed    float64       `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
 	Retain      time.Duration `name:"retain" default:"${retain}" env:"THOR_RETAIN" help:"How long finished bars are kept."`
@@ -73,6 +74,8 @@ func Default() Config {
 		LogLevel:  "info",
 		LogFormat: "text",
 
+		SimAccounts: 2,
+
 		AuthClaimSub:      "sub",
 		AuthClaimAccounts: "accounts",
 		AuthClaimRoles:    "roles",
@@ -94,6 +97,8 @@ const (
 	minSpeed  = 0.01
 	maxSpeed  = 3600
 	minRetain = time.Hour
+
+	maxAccounts = 500 // whose books are valued within a tenth of a beat
 )
 
 // Validate returns every fault of the settings, each with what to do. The faults
@@ -128,6 +133,9 @@ func (c Config) Validate() error {
 	}
 	if c.SimSeed == 0 {
 		fault("sim-seed", "0 is not a seed; the first is 1")
+	}
+	if c.SimAccounts < 1 || c.SimAccounts > maxAccounts {
+		fault("sim-accounts", "%d is not a number of accounts; it is at least 1 and at most %d", c.SimAccounts, maxAccounts)
 	}
 	if start, err := c.simStart(); err != nil {
 		fault("sim-start", "%q is not a time; write it like 2026-11-23T14:30:00Z", c.SimStart)

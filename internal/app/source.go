@@ -35,7 +35,7 @@ func (a *App) openSource() error {
 			return err
 		}
 	}
-	s := &sim.Source{Seed: a.config.SimSeed, SourceClock: a.clock, Exchanges: exchanges}
+	s := &sim.Source{Seed: a.config.SimSeed, Books: a.config.SimAccounts, SourceClock: a.clock, Exchanges: exchanges}
 	a.source, a.origin = s, fmt.Sprintf("%s with seed %d", s.Name(), a.config.SimSeed)
 	if a.tamper != nil {
 		a.tamper(a)

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"strconv"
+
 	"thor"
 	"thor/internal/source"
 )
@@ -24,8 +26,42 @@ type holding struct {
 	lots             int64 // the largest trade, in lots
 }
 
-// accounts lists the paper accounts ordered by id, their holdings by symbol.
-func accounts() []account {
+// accounts lists so many paper accounts, their holdings by symbol. The first two
+// are what they are; each further one is like one of them with other money, and
+// trades in its own way. An account does not depend on how many there are.
+func accounts(count int) []account {
+	first := firstAccounts()
+	var all []account
+	for n := range count {
+		a := first[n%len(first)]
+		if n >= len(first) {
+			a = a.like(n)
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// like returns the account at place n: so many times as large as a, and with
+// some cash more, so that no two begin alike.
+func (a account) like(n int) account {
+	const sizes, more = 4, 100_00 // cents
+
+	times := int64(1 + n/2%sizes)
+	b := account{
+		id:      "PAPER-" + strconv.Itoa(n+1),
+		deposit: a.deposit*times + int64(n)*more,
+		margin:  a.margin,
+		reserve: a.reserve * times,
+	}
+	for _, h := range a.holdings {
+		h.start, h.low, h.high, h.lots = h.start*times, h.low*times, h.high*times, h.lots*times
+		b.holdings = append(b.holdings, h)
+	}
+	return b
+}
+
+func firstAccounts() []account {
 	return []account{
 		{
 			id: "PAPER-1", deposit: 100_000_00, margin: true, reserve: 10_000_00,

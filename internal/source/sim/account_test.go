@@ -1,11 +1,15 @@
 package sim
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"thor"
+	"thor/internal/source"
 	"thor/internal/source/sourcetest"
 )
 
@@ -43,11 +47,58 @@ func TestStatement(t *testing.T) {
 	})
 }
 
+// several is how many accounts show each size of each kind.
+const several = 10
+
+func TestManyAccounts(t *testing.T) {
+	t.Parallel()
+	s := &Source{Books: 50, Exchanges: weekdays{}}
+	for _, now := range []time.Time{span.from, night} {
+		s.SourceClock = sourcetest.NewClock(now)
+		two, err := at(now).Accounts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		many, err := s.Accounts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(many) != 50 {
+			t.Fatalf("got %d accounts, want 50", len(many))
+		}
+		if diff := cmp.Diff(texts(t, two), texts(t, many[:2])); diff != "" {
+			t.Errorf("the first two are others where there are more (-two +many)\n%s", diff)
+		}
+		seen := map[string]string{}
+		for i, a := range many {
+			if want := fmt.Sprintf("PAPER-%d", i+1); a.Balance.AccountID != want {
+				t.Errorf("got %s at place %d, want %s", a.Balance.AccountID, i, want)
+			}
+			// Two accounts of the same numbers would hide that one is shown for the other.
+			numbers := fmt.Sprint(a.Balance.Equity, a.Balance.Cash)
+			if other := seen[numbers]; other != "" {
+				t.Errorf("%s: %s has the same equity and cash as %s", now, a.Balance.AccountID, other)
+			}
+			seen[numbers] = a.Balance.AccountID
+		}
+	}
+}
+
+// texts are accounts as clients get them.
+func texts(t *testing.T, accounts []source.Account) []string {
+	t.Helper()
+	var msgs []thor.Message
+	for _, a := range accounts {
+		msgs = append(msgs, thor.AccountBalanceMessage(a.Balance), thor.PositionsMessage(a.Positions))
+	}
+	return encode(t, msgs)
+}
+
 // TestStatementAddsUp recomputes every row from its own fields.
 func TestStatementAddsUp(t *testing.T) {
 	t.Parallel()
 	clock := sourcetest.NewClock(open)
-	s := &Source{SourceClock: clock, Exchanges: weekdays{}}
+	s := &Source{SourceClock: clock, Books: several, Exchanges: weekdays{}}
 	rapid.Check(t, func(t *rapid.T) {
 		clock.Set(instant(second(t, "now")))
 		accounts, err := s.Accounts(t.Context())

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ func BenchmarkLoad(b *testing.B) {
 func BenchmarkReplayTwoYears(b *testing.B) {
 	s := loaded(b, 1)
 	for b.Loop() {
-		for _, l := range newLedgers(1, s.series) {
+		for _, l := range newLedgers(1, 2, s.series) {
 			if _, err := l.bookAt(b.Context(), open.Unix()); err != nil {
 				b.Fatal(err)
 			}
@@ -34,11 +35,18 @@ func BenchmarkPrice(b *testing.B) {
 }
 
 func BenchmarkAccounts(b *testing.B) {
-	s := at(open)
-	for b.Loop() {
-		if _, err := s.Accounts(b.Context()); err != nil {
-			b.Fatal(err)
-		}
+	for _, accounts := range []int{2, 50} {
+		b.Run(strconv.Itoa(accounts), func(b *testing.B) {
+			s := &Source{Books: accounts, SourceClock: sourcetest.NewClock(open), Exchanges: weekdays{}}
+			if _, err := s.Accounts(b.Context()); err != nil { // what a start replays
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := s.Accounts(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

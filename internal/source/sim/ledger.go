@@ -43,10 +43,10 @@ type position struct {
 	paid    int64 // cents paid in that session, less what was received
 }
 
-// newLedgers returns the ledgers of all accounts.
-func newLedgers(seed uint64, all []*series) []*ledger {
+// newLedgers returns the ledgers of so many accounts.
+func newLedgers(seed uint64, count int, all []*series) []*ledger {
 	var ledgers []*ledger
-	for _, a := range accounts() {
+	for _, a := range accounts(count) {
 		l := &ledger{account: a, seed: digestOf(seed, a.id)[0]}
 		for _, h := range a.holdings {
 			i := slices.IndexFunc(all, func(s *series) bool { return s.symbol == h.symbol })

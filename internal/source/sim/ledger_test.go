@@ -72,9 +72,9 @@ func exact(s *series, quantity, cents int64) thor.Decimal {
 // not trade.
 func TestEquityMovesWithPrices(t *testing.T) {
 	t.Parallel()
-	s := loaded(t, 1)
+	ledgers := newLedgers(1, several, loaded(t, 1).series)
 	rapid.Check(t, func(t *rapid.T) {
-		l := rapid.SampledFrom(s.ledgers).Draw(t, "ledger")
+		l := rapid.SampledFrom(ledgers).Draw(t, "ledger")
 		from := second(t, "from")
 		to := from + rapid.Int64Range(0, slot).Draw(t, "seconds")
 		before, after := bookAt(t, l, from), bookAt(t, l, to)
@@ -129,8 +129,8 @@ func TestDayProfit(t *testing.T) {
 
 func TestThreeYears(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3) {
-		for _, l := range loaded(t, 1+seed).ledgers {
+	for seed, accounts := range []int{several, 2, 2} {
+		for _, l := range newLedgers(uint64(1+seed), accounts, loaded(t, uint64(1+seed)).series) {
 			short, flat := map[string]bool{}, map[string]bool{}
 			back := map[string]bool{}
 			for at := span.from.Unix(); at < span.exchanges.Unix(); at += 9 * 3600 {

@@ -1,6 +1,6 @@
 // Package sim is a simulated broker: made-up prices that look real, the
-// one-minute bars they make, and two paper accounts that trade on them, with
-// books that are exact to the cent. It is what thor runs on out of the box and
+// one-minute bars they make, and paper accounts that trade on them, with books
+// that are exact to the cent. It is what thor runs on out of the box and
 // what the laws, demonstrations and tests of the other packages stand on.
 //
 // Everything it says is a function of its seed and its clock. Two servers with
@@ -14,6 +14,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -37,6 +38,7 @@ type Exchanges interface {
 // closed.
 type Source struct {
 	Seed        uint64       // 0 is 1
+	Books       int          // how many accounts there are; 0 is 2
 	SourceClock source.Clock // nil is the wall clock
 	// Exchanges says when XNYS and CMES trade. It is required, and asked once,
 	// before the first answer.
@@ -91,7 +93,7 @@ func (s *Source) Clock() source.Clock {
 // Close does nothing: nothing is running.
 func (s *Source) Close() error { return nil }
 
-// Accounts returns the two paper accounts as they are now. The first call after
+// Accounts returns the paper accounts as they are now. The first call after
 // a start replays what they did since 2025-01-01.
 func (s *Source) Accounts(ctx context.Context) ([]source.Account, error) {
 	at, err := s.begin(ctx, "accounts")
@@ -155,7 +157,7 @@ func (s *Source) load() error {
 	s.once.Do(func() {
 		seed := max(s.Seed, 1)
 		if s.series, s.err = s.allSeries(seed); s.err == nil {
-			s.ledgers = newLedgers(seed, s.series)
+			s.ledgers = newLedgers(seed, cmp.Or(s.Books, 2), s.series)
 		}
 	})
 	return s.err

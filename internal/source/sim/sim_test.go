@@ -93,6 +93,12 @@ func TestLaws(t *testing.T) {
 			})
 		})
 	}
+	t.Run("with many accounts", func(t *testing.T) {
+		t.Parallel()
+		sourcetest.Run(t, func(*testing.T) source.Source {
+			return &Source{SourceClock: sourcetest.NewClock(night), Books: 50, Exchanges: weekdays{}}
+		})
+	})
 }
 
 func TestValidate(t *testing.T) {
@@ -198,10 +204,8 @@ func everything(t *testing.T, s *Source) []string {
 	if err != nil {
 		t.Error(err)
 	}
+	all := texts(t, accounts)
 	var msgs []thor.Message
-	for _, a := range accounts {
-		msgs = append(msgs, thor.AccountBalanceMessage(a.Balance), thor.PositionsMessage(a.Positions))
-	}
 	for _, since := range []time.Time{{}, s.Clock().Now().Add(-20 * time.Minute)} {
 		found, err := s.Bars(t.Context(), since)
 		if err != nil {
@@ -212,7 +216,7 @@ func everything(t *testing.T, s *Source) []string {
 		newest := found[max(0, len(found)-some):]
 		msgs = append(msgs, thor.IntradayBarMessages(newest)...)
 	}
-	return encode(t, msgs)
+	return append(all, encode(t, msgs)...)
 }
 
 func encode(t *testing.T, msgs []thor.Message) []string {
