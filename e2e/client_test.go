@@ -48,6 +48,13 @@ func connect(t *testing.T, s *server) *plainClient {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newPlainClient(t, conn, reader)
+}
+
+// newPlainClient reads from a connection; the reader has what came with the
+// handshake, or is nil.
+func newPlainClient(t *testing.T, conn net.Conn, reader *bufio.Reader) *plainClient {
+	t.Helper()
 	if reader == nil {
 		reader = bufio.NewReader(conn)
 	}
