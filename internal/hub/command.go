@@ -143,7 +143,7 @@ func (c *conn) auth(cmd command) error {
 	}
 	first := !c.greeted()
 	c.principal = &p
-	c.send(encode("authenticated", cmd.ID, authenticatedData{Subject: p.Subject}))
+	c.send(encode("authenticated", cmd.ID, authenticatedData{Subject: p.Subject, Roles: p.Roles}))
 	c.identify(cmd.Client)
 	if first {
 		c.hello()

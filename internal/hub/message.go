@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"thor"
+	"thor/internal/auth"
 	"thor/internal/stream"
 )
 
@@ -51,7 +52,8 @@ type (
 		Streams []thor.StreamID `json:"streams"`
 	}
 	authenticatedData struct {
-		Subject string `json:"sub"`
+		Subject string      `json:"sub"`
+		Roles   []auth.Role `json:"roles"`
 	}
 	resetData struct {
 		Stream thor.StreamID `json:"stream"`

@@ -399,6 +399,9 @@ func (s *spy) inspect(raw []byte) error {
 func (s *spy) note(m message) error {
 	if owner, ok := s.pending[string(m.ID)]; ok && m.Type == "authenticated" {
 		delete(s.pending, string(m.ID))
+		if want := fmt.Sprintf(`{"sub":%q,"roles":["viewer"]}`, s.world.names[owner]); string(m.Data) != want {
+			return fmt.Errorf("authenticated as %s, want %s", m.Data, want)
+		}
 		if owner != s.owner {
 			s.owner, s.own, s.held = owner, 0, map[thor.StreamID]resumePoint{}
 		}

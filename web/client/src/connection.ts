@@ -218,7 +218,7 @@ export class Connection {
   #control(message: ControlMessage): void {
     switch (message.type) {
       case "authenticated":
-        this.#credentials.accepted(message.data.sub);
+        this.#credentials.accepted(message.data);
         if (this.#credentials.refused) this.#refuse("");
         break;
       case "error":

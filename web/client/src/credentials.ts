@@ -92,16 +92,19 @@ export class Credentials {
     if (!this.refused) await this.#ask();
   }
 
-  /** The server took the token, for this subject. */
-  accepted(subject?: string): void {
-    if (subject !== undefined && !this.#isOurs("told", subject)) return;
+  /** The server took the token; what it told of its bearer counts more than what the token says. */
+  accepted(told?: { sub: string; roles?: readonly string[] }): void {
+    if (told !== undefined && !this.#isOurs("told", told.sub)) return;
     if (this.#token === undefined) {
       if (this.refused) this.access.set({ status: "open" });
       return;
     }
-    const known = this.#identity ?? { subject: "", roles: [], accounts: [], expiresAt: undefined };
-    const told = this.#subjects.told ?? known.subject;
-    this.#identity = known.subject === told ? known : { ...known, subject: told };
+    const claimed = this.#identity ?? { subject: "", roles: [], accounts: [], expiresAt: undefined };
+    const subject = this.#subjects.told ?? claimed.subject;
+    const roles = told?.roles ?? claimed.roles;
+    if (this.#identity === undefined || subject !== claimed.subject || roles.join() !== claimed.roles.join()) {
+      this.#identity = { ...claimed, subject, roles };
+    }
     const before = this.access.getSnapshot();
     if (before.status === "signed_in" && before.identity === this.#identity) return;
     this.access.set({ status: "signed_in", identity: this.#identity });

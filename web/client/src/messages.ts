@@ -45,7 +45,7 @@ export interface HelloMessage {
 /** The answer to auth. */
 export interface AuthenticatedMessage {
   type: "authenticated";
-  data: { sub: string };
+  data: { sub: string; roles?: readonly string[] };
 }
 
 export interface SubscribedMessage {

@@ -6,13 +6,12 @@ import { clockTime } from "../lib/time.ts";
 export function Visitor({ leave }: { leave: () => void }): ReactNode {
   const access = useAccess();
   const identity = access.status === "signed_in" ? access.identity : undefined;
-  const roles = identity === undefined ? "" : identity.roles.join(", ") || "viewer";
   const until = identity?.expiresAt === undefined ? undefined : `Signed in until ${clockTime(identity.expiresAt)}`;
   return (
     <span className="visitor">
       {identity !== undefined && (
         <span title={until}>
-          <b>{identity.subject || "Signed in"}</b> <span className="role">{roles}</span>
+          <b>{identity.subject || "Signed in"}</b> <span className="role">{identity.roles.join(", ")}</span>
         </span>
       )}
       <button type="button" onClick={leave}>
