@@ -173,17 +173,17 @@ func (l *barLedger) compare(t *testing.T, from, until time.Time) (minutes int) {
 	}
 }
 
-// watcher is `thor watch` in the background.
-type watcher struct {
+// watchCommand is `thor watch` in the background.
+type watchCommand struct {
 	cmd    *exec.Cmd
 	errors bytes.Buffer
 	lines  chan int // how many there were, at the end
 	server *server
 }
 
-func (s *server) watch() *watcher {
+func (s *server) watch() *watchCommand {
 	s.t.Helper()
-	w := &watcher{cmd: exec.Command(binary, "watch"), lines: make(chan int, 1), server: s}
+	w := &watchCommand{cmd: exec.Command(binary, "watch"), lines: make(chan int, 1), server: s}
 	w.cmd.Env, w.cmd.Dir, w.cmd.Stderr = append(os.Environ(), "THOR_URL="+s.URL), s.t.TempDir(), &w.errors
 	out, err := w.cmd.StdoutPipe()
 	if err == nil {
@@ -203,7 +203,7 @@ func (s *server) watch() *watcher {
 }
 
 // end stops it and returns how many lines it printed.
-func (w *watcher) end() int {
+func (w *watchCommand) end() int {
 	w.server.t.Helper()
 	select {
 	case <-w.lines:
