@@ -58,6 +58,7 @@ lint: $(LINT)
 
 unit: | $(RUNS)
 	$(RECORD) -race -shuffle=on ./...
+	$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile $(RUNS)/minutes.json -- -run Minute ./internal/calendar # every one: the race detector sees every fifth
 	cd web && npm test
 
 # The binary, the other systems, and whether the committed page is what its
