@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"thor"
@@ -56,11 +57,21 @@ func (j *Intraday) catchUp(ctx context.Context, out thor.Broadcaster) error {
 // read on.
 func (j *Intraday) publish(ctx context.Context, out thor.Broadcaster, since time.Time) (time.Time, error) {
 	bars, err := j.Source.Bars(ctx, since)
-	if err == nil {
-		err = out.Broadcast(ctx, thor.IntradayBarMessages(bars)...)
+	if err != nil {
+		return since, err
 	}
-	return resume(since, bars), err
+	// A whole session is taken in parts, so that a machine too slow for all of it
+	// by the deadline is further with each run.
+	for part := range slices.Chunk(bars, partOf) {
+		if err := out.Broadcast(ctx, thor.IntradayBarMessages(part)...); err != nil {
+			return since, err
+		}
+	}
+	return resume(since, bars), nil
 }
+
+// partOf is how many bars are handed over at once.
+const partOf = 1000
 
 // late is how long a minute may take to become final. A bar that takes longer
 // does not hold the others back.

@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
-		Deadline:      time.Now().Add(2 * time.Minute), // a server that should be refused and is not runs for ever
+		Deadline:      time.Now().Add(6 * time.Minute), // a server that should be refused and is not runs for ever
 		Setup: func(env *testscript.Env) error {
 			s := &runningServer{}
 			env.Values[serverKey{}] = s

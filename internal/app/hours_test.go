@@ -24,7 +24,7 @@ func TestADailyBreak(t *testing.T) {
 		client := r.connect()
 		time.Sleep(time.Until(closes.Add(20 * time.Second)))
 		quick := r.count()
-		if _, status := r.get("/api/status"); strings.Count(status, `"interval_ms":5000`) != 4 { // three jobs and the heartbeat
+		if _, status := r.get("/api/status"); strings.Count(status, `"interval_ms":5000`) != 5 { // three jobs, the heartbeat and the look at the channel
 			t.Errorf("while closed: %s", status)
 		}
 		for _, job := range r.beat.Jobs { // on the wall clock it lies on the grid anyway, on another it does not
@@ -84,7 +84,7 @@ func TestAWeekend(t *testing.T) {
 				r := newRig(t, data, closes.Add(-90*time.Second+300*time.Millisecond), stocks)
 				client := r.connect()
 				time.Sleep(2 * time.Minute)
-				if _, status := r.get("/api/status"); strings.Count(status, `"interval_ms":5000`) != 4 {
+				if _, status := r.get("/api/status"); strings.Count(status, `"interval_ms":5000`) != 5 {
 					t.Errorf("while closed: %s", status)
 				}
 				r.wall.jump(woken.Sub(r.wall.Now()))

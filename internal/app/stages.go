@@ -29,11 +29,14 @@ func (a *App) changed(ctx context.Context, before, now thor.FeatureStage) error 
 	a.logs.SetPublishing(now.Feature, publishes)
 	var err error
 	if publishes && !before.Stage.Publishes() {
-		ctx, cancel := context.WithTimeout(ctx, openWait)
-		defer cancel()
+		if a.hub != nil { // at the start, before there is one, nobody waits
+			wait, cancel := context.WithTimeout(ctx, openWait)
+			defer cancel()
+			ctx = wait
+		}
 		err = a.openLogs(ctx, now.Feature)
 	}
-	if a.hub != nil { // it is made after the stages
+	if a.hub != nil {
 		a.hub.Reassign()
 	}
 	return err

@@ -34,7 +34,7 @@ func (w *world) mustVerify(t *testing.T) []string {
 // seqs are the numbers on the cutover stream that were published, in order.
 func (l *layer) seqs() []uint64 {
 	var list []uint64
-	for _, e := range l.events {
+	for _, e := range l.all() {
 		list = append(list, e.Version.Seq)
 	}
 	return list

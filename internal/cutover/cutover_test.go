@@ -5,7 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,11 +26,31 @@ func TestMain(m *testing.M) {
 }
 
 // layer records what is published.
-type layer struct{ events []thor.Event }
+type layer struct {
+	mu     sync.Mutex // guards events
+	events []thor.Event
+}
 
 func (l *layer) Publish(_ context.Context, events []thor.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.events = append(l.events, events...)
 	return nil
+}
+
+// all is what was published, and take forgets it.
+func (l *layer) all() []thor.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.events)
+}
+
+func (l *layer) take() []thor.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	events := l.events
+	l.events = nil
+	return events
 }
 
 // setup opens a controller over the store in dir.

@@ -166,7 +166,7 @@ func (p *play) do(a act) {
 			p.t.Fatal(err)
 		}
 		p.store.Store = s
-		p.layer.events = nil // another process tells for itself
+		p.layer.take() // another process tells for itself
 		p.start()
 	case "wait":
 		time.Sleep(15 * time.Second)
@@ -192,9 +192,10 @@ func (p *play) check(when string) {
 	if faults := a.Verify(); len(faults) > 0 { // that revisions rise by one is part of it
 		p.fault("%s: the audit does not hold: %v", when, faults)
 	}
-	for i, e := range p.layer.events {
-		if i > 0 && e.Version.Seq <= p.layer.events[i-1].Version.Seq {
-			p.fault("%s: the event %d was published behind %d", when, e.Version.Seq, p.layer.events[i-1].Version.Seq)
+	published := p.layer.all()
+	for i, e := range published {
+		if i > 0 && e.Version.Seq <= published[i-1].Version.Seq {
+			p.fault("%s: the event %d was published behind %d", when, e.Version.Seq, published[i-1].Version.Seq)
 		}
 	}
 }

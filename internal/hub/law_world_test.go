@@ -275,7 +275,7 @@ func (w *lawWorld) publish(ctx context.Context, s lawStep) error {
 	for i := range s.n {
 		key := fmt.Sprintf("k%d", (s.key+i)%4)
 		drafts = append(drafts, thor.Event{
-			Stream: id, Type: f.Type, Key: key, Final: s.final && i%3 == 0,
+			Stream: id, Type: f.Type, Key: key, Final: s.final && i%3 == 0 && f.FinalPolicy == thor.PolicySequence,
 			Data: fmt.Appendf(nil, `{"key":%q,"canary":%q,"pad":"%0*d"}`, key, canaryOf(id), s.size, i),
 		})
 	}

@@ -325,9 +325,21 @@ func (s *spy) send(c command, id *string) error {
 	if c.Type == "auth" {
 		s.pending[`"`+own+`"`] = slices.Index(s.world.tokens[:], c.Token)
 	}
-	payload, err := json.Marshal(map[string]any{
-		"type": c.Type, "id": own, "streams": c.Streams, "resume": c.Resume, "token": c.Token,
-	})
+	said := map[string]any{"type": c.Type, "id": own}
+	if len(c.Streams) > 0 {
+		said["streams"] = c.Streams
+	}
+	if len(c.Resume) > 0 {
+		points := map[thor.StreamID]any{}
+		for id, point := range c.Resume {
+			points[id] = map[string]any{"epoch": point.Epoch, "seq": point.Seq}
+		}
+		said["resume"] = points
+	}
+	if c.Token != "" {
+		said["token"] = c.Token
+	}
+	payload, err := json.Marshal(said)
 	if err != nil {
 		return err
 	}

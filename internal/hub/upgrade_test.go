@@ -167,10 +167,18 @@ func TestWhatIsSentBehindTheRequest(t *testing.T) {
 			t.Fatalf("%v %v", answer, err)
 		}
 		answer.Body.Close() //nolint:errcheck // there is none
-		for _, want := range is("hello", "pong", "pong:a", "pong") {
-			if got, err := nextBrief(r); err != nil || got != want {
-				t.Fatalf("with %d bytes at first: got %q %v, want %q", cut, got, err, want)
+		var got []string
+		for range 4 {
+			next, err := nextBrief(r)
+			if err != nil {
+				t.Fatalf("with %d bytes at first: %v after %q", cut, err, got)
 			}
+			got = append(got, next)
+		}
+		// The answer to a protocol ping goes before those to messages.
+		i := slices.Index(got, "pong:a")
+		if i < 0 || !slices.Equal(slices.Delete(slices.Clone(got), i, i+1), is("hello", "pong", "pong")) {
+			t.Fatalf("with %d bytes at first: got %q", cut, got)
 		}
 		conn.Close() //nolint:errcheck // a test
 	}
