@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"io"
 	"math/big"
 	"net/http"
@@ -26,6 +27,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The scripts start servers that are told by the clock whether they work: one
+	// at a time, so that they do not take the processor from each other.
+	if err := flag.Set("test.parallel", "1"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"thor": main})
 }
 
@@ -118,7 +124,7 @@ func startServer(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func waitReady(ts *testscript.TestScript, _ bool, _ []string) {
-	for range 200 {
+	for range 1200 { // a minute: the race detector makes the first run of the jobs slow
 		response, err := http.Get(ts.Getenv("THOR_URL") + "/readyz")
 		ts.Check(err)
 		ts.Check(response.Body.Close())
