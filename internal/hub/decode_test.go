@@ -251,7 +251,7 @@ func FuzzResume(f *testing.F) {
 		s := &sub{id: id}
 		s.begin(log)
 		replayed, recovered := s.resume(point, nil)
-		seqs := seqsOf(t, s.pending)
+		seqs := seqsOf(t, slices.Concat(append([][]byte{s.pending}, s.later...)...))
 		if can := point.Epoch == "e1" && point.Seq >= floor && point.Seq <= head; recovered != can {
 			t.Fatalf("resumed from %+v: recovered %t", point, recovered)
 		}
