@@ -152,10 +152,12 @@ func (c *conn) auth(cmd command) error {
 	c.belong()
 	c.assign() // the sub may be another, and with it who the client is
 	for _, s := range slices.Clone(c.order) {
-		if _, err := c.hub.Logs.Attach(p, s.id); err != nil {
-			c.detach(s.id)
-			c.fail(cmd.ID, err)
+		if stream.MaySee(p, s.id) {
+			continue // should it be closed by now, the next sweep says so with a reset
 		}
+		_, err := c.hub.Logs.Attach(p, s.id)
+		c.detach(s.id)
+		c.fail(cmd.ID, err)
 	}
 	if c.following {
 		c.followVisible()

@@ -184,6 +184,13 @@ func TestLawsOfKnownRuns(t *testing.T) {
 			{op: "pace", n: -1, chunk: 4096},
 			{op: "pause", n: 20},
 		}},
+		"a token comes as a stream is closed": {stream.Limits{Keep: lawKeep, MaxLag: 1}, []lawStep{
+			{op: "publish", stream: 0, n: 1, size: 1}, // so that the close waits for the next sweep
+			{op: "off", stream: 0},
+			{op: "token", client: 1, accounts: []string{"A"}},
+			{op: "publish", stream: 0, n: 1, size: 1},
+			{op: "pause", n: 20},
+		}},
 	}
 	for name, run := range runs {
 		for _, transport := range lawTransports() {

@@ -157,7 +157,7 @@ func (s *Logs) Attach(v Viewer, id thor.StreamID) (*Log, error) {
 	s.mu.RLock()
 	l := s.logs[id]
 	s.mu.RUnlock()
-	if l == nil || !visible(v, id) {
+	if l == nil || !MaySee(v, id) {
 		return nil, thor.Errorf(thor.EFORBIDDEN, "there is no stream %.140q for you", string(id))
 	}
 	return l, nil
@@ -169,7 +169,7 @@ func (s *Logs) Visible(v Viewer) []thor.StreamID {
 	defer s.mu.RUnlock()
 	var ids []thor.StreamID
 	for _, id := range slices.Sorted(maps.Keys(s.logs)) {
-		if visible(v, id) {
+		if MaySee(v, id) {
 			ids = append(ids, id)
 		}
 	}
@@ -189,7 +189,8 @@ func (s *Logs) Tips() map[thor.StreamID]thor.Event {
 	return tips
 }
 
-func visible(v Viewer, id thor.StreamID) bool {
+// MaySee reports whether a viewer may see a stream, whether there is one or not.
+func MaySee(v Viewer, id thor.StreamID) bool {
 	if !id.Private() {
 		return true
 	}
