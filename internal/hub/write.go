@@ -26,13 +26,14 @@ func (c *conn) flush() {
 			return
 		}
 		c.hub.sentBytes.Add(uint64(n)) //nolint:gosec // not negative
-		if n < len(pending) {
-			c.blocked = true
-			pending = append([]byte(nil), pending[n:]...) // off the scratch, or a shorter rest
-		} else {
-			pending = nil
+		switch {
+		case n == len(pending):
+			c.rest = nil
+		case len(c.rest) > 0:
+			c.blocked, c.rest = true, pending[n:]
+		default:
+			c.blocked, c.rest = true, append([]byte(nil), pending[n:]...) // off the scratch
 		}
-		c.rest = pending
 	}
 }
 
