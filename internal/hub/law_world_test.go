@@ -117,9 +117,9 @@ func (l *ledger) event(id thor.StreamID, epoch string, seq uint64) (thor.Event, 
 
 // owed lists the final events of from..to that a gap may not have left out:
 // those the log still held, and the newest of their key. With a log that may
-// have evicted some it is the latter alone.
+// have evicted some it is the latter alone: they are never evicted.
 func (l *ledger) owed(id thor.StreamID, epoch string, from, to uint64, evicts bool) (seqs []uint64) {
-	newest := l.latest(id, epoch, to)
+	newest := l.latest(id, epoch, l.head(id))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.record(id, epoch)
