@@ -105,6 +105,12 @@ func (c *conn) detach(id thor.StreamID) {
 	}
 }
 
+// end stops following a stream that was closed, and says so.
+func (c *conn) end(s *sub) {
+	c.detach(s.id)
+	c.send(encode("reset", nil, resetData{Stream: s.id, Epoch: s.epoch, Reason: "off"}))
+}
+
 // tellCadences tells the client of the streams it may see how often they speak from
 // now on, also of those it has not asked for yet.
 func (c *conn) tellCadences(cadences map[thor.StreamID]time.Duration) {
@@ -137,8 +143,7 @@ func (c *conn) reattach() {
 		log, err := c.hub.Logs.Attach(c.principal, s.id)
 		switch {
 		case err != nil:
-			c.detach(s.id)
-			c.send(encode("reset", nil, resetData{Stream: s.id, Epoch: s.epoch, Reason: "off"}))
+			c.end(s)
 		case log.Version().Epoch != s.epoch:
 			s.begin(log)
 			c.send(encode("reset", nil, resetData{Stream: s.id, Epoch: s.epoch, Reason: "epoch_changed"}))
@@ -211,6 +216,9 @@ func (c *conn) finishSubscribe(r *resumption) {
 	for _, id := range r.command.Streams {
 		s, err := c.attach(id)
 		if err != nil {
+			if old := c.subs[id]; old != nil { // closed since the last sweep; nothing more comes of it
+				c.end(old)
+			}
 			c.fail(r.command.ID, err)
 			continue
 		}

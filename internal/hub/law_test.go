@@ -176,7 +176,7 @@ func TestLawsOfKnownRuns(t *testing.T) {
 			{op: "pause", n: 20},
 		}},
 		"a token that takes a stream away within its snapshot": {stream.Limits{Keep: lawKeep, MaxLag: 1}, []lawStep{
-			{op: "publish", stream: 0, n: 4, size: 60_000},
+			{op: "publish", stream: 0, n: 4, size: 20_000},
 			{op: "pace", n: 5000, chunk: 7},
 			{op: "pause", n: 1100},
 			{op: "subscribe", streams: all, resume: "none"},
@@ -191,6 +191,33 @@ func TestLawsOfKnownRuns(t *testing.T) {
 			{op: "publish", stream: 0, n: 1, size: 1},
 			{op: "pause", n: 20},
 		}},
+		"a subscribe comes as a stream is closed": {stream.Limits{Keep: lawKeep, MaxLag: 1}, []lawStep{
+			{op: "pause", n: 3000}, // until the default follows a stream that has no event yet
+			{op: "publish", stream: 2, n: 1, size: 1},
+			{op: "publish", stream: 0, n: 1, size: 1},
+			{op: "off", stream: 0},
+			{op: "subscribe", streams: []int{0, 2}, resume: "honest"},
+			{op: "pause", n: 20},
+		}},
+		"a gap of many finals": {stream.Limits{Keep: lawKeep, MaxLag: 1}, []lawStep{
+			{op: "pause", n: 1100},
+			{op: "pace", client: 1, n: 0, chunk: 4096},
+			{op: "publish", stream: 2, n: 100, size: 1000, final: true},
+			{op: "publish", stream: 2, n: 100, size: 1000, final: true},
+			{op: "pace", client: 1, n: -1, chunk: 4096},
+			{op: "pause", n: 20},
+		}},
+		"a gap of many finals that are no longer held": {stream.Limits{Keep: 8 << 10, MaxLag: 1}, []lawStep{
+			{op: "pause", n: 1100},
+			{op: "pace", client: 1, n: 0, chunk: 4096},
+			{op: "publish", stream: 2, n: 100, size: 1000, final: true},
+			{op: "publish", stream: 2, n: 100, size: 1000, final: true},
+			{op: "pace", client: 1, n: -1, chunk: 4096},
+			{op: "pause", n: 20},
+		}},
+		"more is said than is taken at once": {stream.Limits{Keep: lawKeep, MaxLag: 1}, slices.Repeat([]lawStep{
+			{op: "subscribe", client: 1, streams: all, resume: "honest"},
+		}, inboundBurst+10)},
 	}
 	for name, run := range runs {
 		for _, transport := range lawTransports() {
