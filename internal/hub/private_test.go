@@ -184,6 +184,7 @@ type spy struct {
 	conn    net.Conn
 	reader  *bufio.Reader
 	asked   int
+	said    int // on this connection
 	own     int // canaries of the owner since it became the owner
 	held    map[thor.StreamID]resumePoint
 	pending map[string]int // owners by the id of an auth that is not answered yet
@@ -273,7 +274,7 @@ func (s *spy) guesses(ids []thor.StreamID) map[thor.StreamID]resumePoint {
 
 // dial connects with the owner's token, in the header or as the first message.
 func (s *spy) dial(ctx context.Context) error {
-	s.pending, s.own = map[string]int{}, 0
+	s.pending, s.own, s.said = map[string]int{}, 0, 0
 	byHeader := s.chance.IntN(2) == 0
 	dialer := ws.Dialer{Timeout: spyPatience}
 	if byHeader {
@@ -316,7 +317,12 @@ func (s *spy) ask(c command, then func() error) error {
 	return then()
 }
 
+// send sends a command, as fast as commands are taken: one too many would not be
+// looked at.
 func (s *spy) send(c command, id *string) error {
+	if s.said++; s.said > inboundBurst {
+		pause(time.Second/inboundRate + time.Millisecond)
+	}
 	s.asked++
 	own := fmt.Sprintf("%s-%d", s.world.names[s.owner], s.asked)
 	if id != nil {
