@@ -176,6 +176,8 @@ type lawTransport struct {
 	// virtual is whether the time is: then what the world does to itself, it has
 	// done before the next step.
 	virtual bool
+	// most is how large events are drawn: bytes that go one by one take time.
+	most int
 	// dial connects to the hub that runs now.
 	dial func(ctx context.Context, w *lawWorld) (io.ReadWriteCloser, error)
 }
@@ -183,17 +185,17 @@ type lawTransport struct {
 // lawTransports lists them. A transport of another kind adds a line.
 func lawTransports() []lawTransport {
 	return []lawTransport{
-		{"over a pipe", true, func(_ context.Context, w *lawWorld) (io.ReadWriteCloser, error) {
+		{"over a pipe", true, 1000, func(_ context.Context, w *lawWorld) (io.ReadWriteCloser, error) {
 			ours, theirs := net.Pipe()
 			if !w.hub.serve(theirs, nil, guest{}) {
 				return nil, errHubEnded
 			}
 			return ours, nil
 		}},
-		{"a transport of one byte", true, dripping(1)},
-		{"a transport of a few bytes", true, dripping(100)},
-		{"a transport of a few frames", true, dripping(5000)},
-		{"over TCP", false, func(ctx context.Context, w *lawWorld) (io.ReadWriteCloser, error) {
+		{"a transport of one byte", true, 100, dripping(1)},
+		{"a transport of a few bytes", true, 1000, dripping(100)},
+		{"a transport of a few frames", true, 1000, dripping(5000)},
+		{"over TCP", false, 1000, func(ctx context.Context, w *lawWorld) (io.ReadWriteCloser, error) {
 			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 			defer cancel()
 			conn, br, _, err := ws.Dial(ctx, "ws://"+w.address+"/ws/")
