@@ -56,8 +56,11 @@ lint: $(LINT)
 	@dead="$$(go run $(DEADCODE) -test -tags e2e ./...)" && [ -z "$$dead" ] || { echo "dead code:"; echo "$$dead"; exit 1; }
 	cd web && npm run lint && npm run typecheck && npm run check:packages
 
+# With the race detector; but for the scripts of the command line, which start
+# whole servers, as the end to end tests do.
 unit: | $(RUNS)
-	$(RECORD) -race -shuffle=on ./...
+	$(RECORD) -race -shuffle=on $$(go list ./... | grep -v /cmd/thor$$)
+	$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile $(RUNS)/scripts.json -- -shuffle=on ./cmd/thor
 	$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile $(RUNS)/minutes.json -- -run Minute ./internal/calendar # every one: the race detector sees every fifth
 	cd web && npm test
 

@@ -124,7 +124,7 @@ func startServer(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func waitReady(ts *testscript.TestScript, _ bool, _ []string) {
-	for range 1200 { // a minute: the race detector makes the first run of the jobs slow
+	for range 1200 { // a minute: on a machine at work the first run of the jobs is slow
 		response, err := http.Get(ts.Getenv("THOR_URL") + "/readyz")
 		ts.Check(err)
 		ts.Check(response.Body.Close())
