@@ -29,7 +29,7 @@ func inconsistency(ex *exchange) string {
 		}
 	}
 	for _, m := range ex.markets {
-		if fault := disorder(m.table); fault != "" {
+		if fault := disorder(m.table, joins(ex, m)); fault != "" {
 			return m.fixed.MarketID + ": " + fault
 		}
 		if sessions, rows := trading(ex.sessions), open(m.table); m.hours == nil && !slices.Equal(sessions, rows) {
@@ -42,8 +42,28 @@ func inconsistency(ex *exchange) string {
 	return ""
 }
 
+// joins are the instants at which a session begins as the one before it ends.
+// A PRECLOSE may go on over one, into a session that is nothing else.
+func joins(ex *exchange, m *market) (found []time.Time) {
+	var closed time.Time
+	for _, s := range ex.sessions {
+		parts := s.parts
+		if m.hours != nil {
+			var err error
+			if parts, err = instants(s.day, m.hours, ex.hoursLoc); err != nil {
+				return nil // it would not have been accepted
+			}
+		}
+		if parts[0].Open.Equal(closed) {
+			found = append(found, closed)
+		}
+		closed = parts[len(parts)-1].Close
+	}
+	return found
+}
+
 // disorder says how a table is not what [table] promises, or returns "".
-func disorder(t table) string {
+func disorder(t table, joined []time.Time) string {
 	if len(t) < 3 || t[0].phase != thor.MarketUnknown || !t[0].from.IsZero() || t[len(t)-1].phase != thor.MarketUnknown {
 		return fmt.Sprintf("of %d rows the first is %v and the last %v", len(t), t[0], t[len(t)-1])
 	}
@@ -58,8 +78,10 @@ func disorder(t table) string {
 			return fmt.Sprintf("UNKNOWN at %s", r.from)
 		case r.session < before.session && r.session != "":
 			return fmt.Sprintf("session dates fall at %s: %s, %s", r.from, before.session, r.session)
-		case r.phase == thor.MarketPreClose && before.phase == thor.MarketOpen && t[i+1].from.Sub(r.from) != preclose,
-			r.phase == thor.MarketPreClose && t[i+1].from.Sub(r.from) > preclose:
+		case r.phase != thor.MarketPreClose || slices.ContainsFunc(joined, func(at time.Time) bool {
+			return at.After(r.from) && at.Before(t[i+1].from)
+		}):
+		case before.phase == thor.MarketOpen && t[i+1].from.Sub(r.from) != preclose, t[i+1].from.Sub(r.from) > preclose:
 			return fmt.Sprintf("PRECLOSE from %s to %s follows %s", r.from, t[i+1].from, before.phase)
 		}
 	}
