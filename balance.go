@@ -60,6 +60,7 @@ func accountBalanceFeature() Feature {
 		Path:    "/api/account/balance",
 		Cadence: time.Second,
 		Idle:    5 * time.Second,
+		Read:    reading(AccountBalanceMessage),
 		Sample: AccountBalanceMessage(AccountBalance{
 			AccountID:             "PAPER-1",
 			Currency:              "USD",

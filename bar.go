@@ -80,6 +80,8 @@ func intradayFeature() Feature {
 		Idle:    5 * time.Second,
 
 		FinalPolicy: PolicySequence,
+
+		Read: reading(IntradayBarMessage),
 		Sample: IntradayBarMessage(Bar{
 			Symbol:          "FUT.ES",
 			Display:         "/ES",

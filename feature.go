@@ -1,6 +1,7 @@
 package thor
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 )
@@ -51,6 +52,9 @@ type Feature struct {
 	// trades: the symbol, or what the account holds; 0 is as always.
 	Cadence time.Duration
 	Idle    time.Duration
+
+	// Read builds a message from data that somebody else wrote; see [ReadMessage].
+	Read func(data json.RawMessage) (Message, error)
 
 	Sample Message // one of its messages, for types, documents and laws
 }

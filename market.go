@@ -99,6 +99,7 @@ func globalMarketFeature() Feature {
 		Key:   "market_id",
 		Path:  "/api/global-market",
 		List:  "markets",
+		Read:  reading(MarketStatusMessage),
 		Sample: MarketStatusMessage(MarketStatus{
 			MarketID:    "XNYS",
 			Market:      "New York",

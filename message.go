@@ -79,12 +79,8 @@ func members(data []byte, first, second string) (a, b string) {
 		return "", ""
 	}
 	for (a == "" && first != "" || b == "" && second != "") && d.More() {
-		name, err := d.Token()
+		name, value, err := member(d)
 		if err != nil {
-			return a, b
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
 			return a, b
 		}
 		if name == first {

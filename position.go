@@ -162,6 +162,7 @@ func positionsFeature() Feature {
 		Path:    "/api/positions",
 		Cadence: time.Second,
 		Idle:    5 * time.Second,
+		Read:    reading(PositionsMessage),
 		Sample: PositionsMessage(Positions{
 			AccountID: "PAPER-1",
 			Positions: []Position{{
