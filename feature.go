@@ -53,7 +53,8 @@ type Feature struct {
 	Cadence time.Duration
 	Idle    time.Duration
 
-	// Read builds a message from data that somebody else wrote; see [ReadMessage].
+	// Read builds a message from data that somebody else wrote, strictly: the
+	// error names each fault by its path.
 	Read func(data json.RawMessage) (Message, error)
 
 	Sample Message // one of its messages, for types, documents and laws
@@ -71,6 +72,18 @@ func FeatureNamed(name string) (Feature, error) {
 	}
 	return Feature{}, Errorf(ENOTFOUND, "there is no feature %q", name).
 		WithHint("The features are: %s.", strings.Join(FeatureNames(), ", "))
+}
+
+// FeatureOfType returns the feature whose messages have that type.
+func FeatureOfType(kind string) (Feature, error) {
+	types := make([]string, len(Features))
+	for i, f := range Features {
+		if f.Type == kind {
+			return f, nil
+		}
+		types[i] = f.Type
+	}
+	return Feature{}, Errorf(EINVALID, "there is no message type %.64q", kind).WithHint("The types are: %s.", strings.Join(types, ", "))
 }
 
 // FeatureNames lists the names of the features in cutover order.

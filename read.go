@@ -3,29 +3,15 @@ package thor
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// ReadMessage builds the message of a type from data that somebody else wrote.
-// It is strict: every member that the payload does not have, and every value
-// that does not fit, is named by its path, and so is what Validate finds.
-func ReadMessage(kind string, data json.RawMessage) (Message, error) {
-	types := make([]string, len(Features))
-	for i, f := range Features {
-		if f.Type == kind {
-			return f.Read(data)
-		}
-		types[i] = f.Type
-	}
-	err := Errorf(EINVALID, "type: there is no message type %.64q", kind).WithHint("The types are: %s.", strings.Join(types, ", "))
-	err.Path = "type"
-	return Message{}, err
-}
-
-// reading returns what reads the data of a payload T and builds its message.
+// reading returns the Read of a feature whose payload is T: it is strict, and
+// names by its path every member that the payload does not have, every value
+// that does not fit, and what Validate finds.
 func reading[T Payload](build func(T) Message) func(json.RawMessage) (Message, error) {
 	return func(data json.RawMessage) (Message, error) {
 		var payload T
@@ -105,7 +91,7 @@ func (f *faults) readList(path string, raw json.RawMessage, into reflect.Value) 
 	}
 	into.Set(reflect.MakeSlice(into.Type(), len(items), len(items)))
 	for i, item := range items {
-		f.read(join(path, fmt.Sprint(i)), item, into.Index(i))
+		f.read(join(path, strconv.Itoa(i)), item, into.Index(i))
 	}
 }
 

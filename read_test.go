@@ -2,6 +2,7 @@ package thor_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -10,13 +11,13 @@ import (
 	"thor"
 )
 
-func TestReadMessage(t *testing.T) {
+func TestRead(t *testing.T) {
 	t.Parallel()
 	for _, f := range thor.Features {
 		t.Run("what goes out as "+f.Type+" reads back as the same message", func(t *testing.T) {
 			t.Parallel()
 			data := encode(t, f.Sample)
-			m, err := thor.ReadMessage(f.Type, data)
+			m, err := f.Read(data)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -31,7 +32,7 @@ func TestReadMessage(t *testing.T) {
 	const balance = `{"account_id":"A-1","currency":"USD","cash":"1.005","equity":2.5,"portfolio_value":null,"buying_power":"","source":"django","timestamp":"2026-11-23T15:30:00+01:00"}`
 	t.Run("numbers may be strings, unknown stays unknown, times become UTC, values get their scale", func(t *testing.T) {
 		t.Parallel()
-		m, err := thor.ReadMessage("account_balance", json.RawMessage(balance))
+		m, err := read("account_balance", json.RawMessage(balance))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +45,6 @@ func TestReadMessage(t *testing.T) {
 		kind, data string
 		paths      []string
 	}{
-		"another type":                {"quotes", `{}`, []string{"type"}},
 		"no object":                   {"positions", `[1]`, []string{""}},
 		"null":                        {"positions", `null`, []string{""}},
 		"nothing":                     {"account_balance", `{}`, []string{"account_id", "currency", "source", "timestamp"}},
@@ -58,7 +58,7 @@ func TestReadMessage(t *testing.T) {
 	} {
 		t.Run(what+" is refused by path", func(t *testing.T) {
 			t.Parallel()
-			_, err := thor.ReadMessage(c.kind, json.RawMessage(c.data))
+			_, err := read(c.kind, json.RawMessage(c.data))
 			if thor.ErrorCode(err) != thor.EINVALID {
 				t.Fatalf("got %v", err)
 			}
@@ -67,6 +67,15 @@ func TestReadMessage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// read reads the data of a message of a type.
+func read(kind string, data json.RawMessage) (thor.Message, error) {
+	f, err := thor.FeatureOfType(kind)
+	if err != nil {
+		return thor.Message{}, err
+	}
+	return f.Read(data)
 }
 
 // paths are the places an error names.
@@ -78,14 +87,13 @@ func paths(err error) []string {
 		}
 		return all
 	}
-	var e *thor.Error
-	if e, _ = err.(*thor.Error); e == nil {
-		return nil
+	if e, ok := errors.AsType[*thor.Error](err); ok {
+		return []string{e.Path}
 	}
-	return []string{e.Path}
+	return nil
 }
 
-func FuzzReadMessage(f *testing.F) {
+func FuzzRead(f *testing.F) {
 	for _, feature := range thor.Features {
 		data, err := feature.Sample.Encode()
 		if err != nil {
@@ -94,7 +102,7 @@ func FuzzReadMessage(f *testing.F) {
 		f.Add(feature.Type, []byte(data))
 	}
 	f.Fuzz(func(t *testing.T, kind string, data []byte) {
-		m, err := thor.ReadMessage(kind, data)
+		m, err := read(kind, data)
 		if err != nil {
 			if thor.ErrorCode(err) != thor.EINVALID {
 				t.Errorf("code %s: %v", thor.ErrorCode(err), err)
@@ -105,7 +113,7 @@ func FuzzReadMessage(f *testing.F) {
 		if err != nil {
 			t.Fatalf("it was read and cannot be written: %v", err)
 		}
-		again, err := thor.ReadMessage(kind, out)
+		again, err := read(kind, out)
 		if err != nil {
 			t.Fatalf("what was written cannot be read: %v\n%s", err, out)
 		}

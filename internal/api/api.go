@@ -55,6 +55,11 @@ type Config struct {
 	// Oldest gives the oldest key of a stream that belongs to the current
 	// session, whose newest key is given.
 	Oldest func(id thor.StreamID, newest string) string
+	// Publish stores and sends the messages of a publisher outside, and returns
+	// the version of each. Nil is that there is no such door.
+	Publish func(ctx context.Context, msgs ...thor.Message) ([]thor.Version, error)
+	// Publishers are those who do.
+	Publishers *Publishers
 	// Checks are what readiness looks at.
 	Checks []Check
 	// Requests bounds how often a caller asks; nil is no bound.
@@ -72,8 +77,9 @@ type Config struct {
 // API holds the routes.
 type API struct {
 	Config
-	huma huma.API
-	mux  *http.ServeMux
+	huma    huma.API
+	mux     *http.ServeMux
+	answers answers
 }
 
 // New returns the handler of everything the server serves.
@@ -90,6 +96,9 @@ func New(c Config) *API {
 	a.registerAudit()
 	a.registerOwned()
 	a.registerTickets()
+	if c.Publish != nil {
+		a.registerPublish()
+	}
 	a.registerStatus()
 	a.registerHealth()
 	for pattern, handler := range c.Mount {

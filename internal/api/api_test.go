@@ -302,8 +302,10 @@ func TestCORS(t *testing.T) {
 	if preflight.Code != http.StatusNoContent {
 		t.Errorf("preflight: %d", preflight.Code)
 	}
-	if !strings.Contains(preflight.Header().Get("Access-Control-Allow-Headers"), "If-Match") {
-		t.Errorf("preflight: %v", preflight.Header())
+	for _, header := range []string{"If-Match", "Idempotency-Key"} {
+		if !strings.Contains(preflight.Header().Get("Access-Control-Allow-Headers"), header) {
+			t.Errorf("preflight without %s: %v", header, preflight.Header())
+		}
 	}
 	wantProblem(t, w.get("/api/account/balance", "Origin", "https://evil.example"), http.StatusForbidden, thor.EFORBIDDEN, "--allow-origin")
 }

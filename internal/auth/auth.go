@@ -29,6 +29,7 @@ type Principal struct {
 	Subject  string
 	Local    bool // the local operator: sees everything, may do everything
 	Accounts []string
+	Features []string // what a publisher publishes
 	Roles    []Role
 	Expires  time.Time // zero is never
 }
@@ -52,3 +53,8 @@ func (p Principal) MaySee(account string) bool {
 
 // May reports whether the principal has the role.
 func (p Principal) May(role Role) bool { return p.Local || slices.Contains(p.Roles, role) }
+
+// MayPublish reports whether the principal may publish this feature.
+func (p Principal) MayPublish(feature string) bool {
+	return p.May(Publisher) && (p.Local || slices.Contains(p.Features, feature))
+}

@@ -15,6 +15,9 @@ import (
 	"thor"
 )
 
+// featuresClaim lists what a publisher publishes.
+const featuresClaim = "features"
+
 // Bounds of a token.
 const (
 	maxToken   = 16 << 10 // bytes
@@ -45,6 +48,8 @@ func CheckClaim(name string) error {
 		return thor.Errorf(thor.EINVALID, "%q is not the name of a claim", name)
 	case slices.Contains([]string{"exp", "nbf", "iat", "iss", "aud", "jti"}, name):
 		return thor.Errorf(thor.EINVALID, "%q means something else in every token", name)
+	case name == featuresClaim:
+		return thor.Errorf(thor.EINVALID, "%q says what a publisher publishes", name)
 	}
 	return nil
 }
@@ -171,6 +176,14 @@ func (d *Door) principal(said jwt.MapClaims) (Principal, error) {
 			p.Roles = append(p.Roles, Role(role))
 		}
 	}
+	// Tokens that others make may mean something else by it, so what is no
+	// feature gives nothing and refuses nothing.
+	features, _ := words(said[featuresClaim])
+	for _, feature := range features {
+		if slices.Contains(thor.FeatureNames(), feature) {
+			p.Features = append(p.Features, feature)
+		}
+	}
 	if len(p.Roles) == 0 {
 		p.Roles = []Role{Viewer}
 	}
@@ -219,6 +232,9 @@ func (d *Door) NewToken(p Principal, now time.Time, ttl time.Duration) (string, 
 	said := jwt.MapClaims{names.Subject: p.Subject, "iat": now.Unix(), "exp": now.Add(ttl).Unix()}
 	if len(p.Accounts) > 0 {
 		said[names.Accounts] = p.Accounts
+	}
+	if len(p.Features) > 0 {
+		said[featuresClaim] = p.Features
 	}
 	if len(p.Roles) > 0 {
 		said[names.Roles] = p.Roles

@@ -135,6 +135,18 @@ func TestClaims(t *testing.T) {
 			auth.Principal{Subject: "ada", Accounts: []string{"A-1"}, Roles: []auth.Role{auth.Viewer}},
 			"",
 		},
+		{
+			"the features a publisher publishes", own,
+			jwt.MapClaims{"sub": "job", "roles": "publisher", "features": []any{"intraday", "bars"}},
+			auth.Principal{Subject: "job", Features: []string{"intraday"}, Roles: []auth.Role{auth.Publisher}},
+			"",
+		},
+		{
+			"features that mean something else", own,
+			jwt.MapClaims{"sub": "ada", "features": jwt.MapClaims{"dark_mode": true}},
+			auth.Principal{Subject: "ada", Roles: []auth.Role{auth.Viewer}},
+			"",
+		},
 		{"no subject", own, jwt.MapClaims{}, auth.Principal{}, "does not say who it is for: sub"},
 		{"an empty subject", own, jwt.MapClaims{"sub": ""}, auth.Principal{}, "does not say who it is for"},
 		{"a subject under another name", django, jwt.MapClaims{"sub": "ada"}, auth.Principal{}, "does not say who it is for: user_id"},
@@ -174,11 +186,13 @@ func TestClaims(t *testing.T) {
 	t.Run("what is made with other names is read with them", func(t *testing.T) {
 		t.Parallel()
 		door := &auth.Door{Key: key, Claims: django}
-		made, err := door.NewToken(auth.Principal{Subject: "7", Accounts: []string{"A-1"}, Roles: []auth.Role{auth.Operator}}, time.Now(), time.Hour)
+		made, err := door.NewToken(auth.Principal{
+			Subject: "7", Accounts: []string{"A-1"}, Features: []string{"intraday"}, Roles: []auth.Role{auth.Publisher},
+		}, time.Now(), time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p, err := door.Token(made); err != nil || p.Subject != "7" || !p.MaySee("A-1") || !p.May(auth.Operator) {
+		if p, err := door.Token(made); err != nil || p.Subject != "7" || !p.MaySee("A-1") || !p.MayPublish("intraday") || p.MayPublish("positions") {
 			t.Errorf("got %+v, %v", p, err)
 		}
 		if p, err := (&auth.Door{Key: key}).Token(made); err == nil {

@@ -66,10 +66,11 @@ func New(c Config) *Pipeline {
 	return &Pipeline{Config: c, requests: make(chan *request), last: map[thor.StreamID]*lastWords{}}
 }
 
-// request is one call of Broadcast on its way.
+// request is one call on its way.
 type request struct {
-	events []thor.Event
-	done   chan error // has room for one
+	events   []thor.Event
+	versions []thor.Version // of the events, once they are stored
+	done     chan error     // has room for one
 }
 
 // Broadcast implements [thor.Broadcaster]. It blocks until Run has stored the
@@ -81,20 +82,37 @@ func (p *Pipeline) Broadcast(ctx context.Context, msgs ...thor.Message) error {
 		return fmt.Errorf("broadcast: %w", err)
 	}
 	events, invalid := p.encode(msgs)
+	_, err := p.submit(ctx, events)
+	return errors.Join(invalid, err)
+}
+
+// Publish is Broadcast for callers that want to know where their messages are:
+// it returns the version of each, of one that said nothing new the version it
+// has already. When a message is invalid none goes out.
+func (p *Pipeline) Publish(ctx context.Context, msgs ...thor.Message) ([]thor.Version, error) {
+	events, invalid := p.encode(msgs)
+	if invalid != nil {
+		return nil, invalid
+	}
+	return p.submit(ctx, events)
+}
+
+// submit hands events to Run and waits for them to be stored.
+func (p *Pipeline) submit(ctx context.Context, events []thor.Event) ([]thor.Version, error) {
 	if len(events) == 0 {
-		return invalid
+		return nil, nil
 	}
 	r := &request{events: events, done: make(chan error, 1)}
 	select {
 	case p.requests <- r:
 	case <-ctx.Done():
-		return errors.Join(invalid, fmt.Errorf("broadcast: %w", ctx.Err()))
+		return nil, fmt.Errorf("broadcast: %w", ctx.Err())
 	}
 	select {
 	case err := <-r.done:
-		return errors.Join(invalid, err)
+		return r.versions, err
 	case <-ctx.Done():
-		return errors.Join(invalid, fmt.Errorf("broadcast: %w", ctx.Err()))
+		return nil, fmt.Errorf("broadcast: %w", ctx.Err())
 	}
 }
 
@@ -156,8 +174,21 @@ func (p *Pipeline) runOnce(ctx context.Context, batch []*request) {
 	}
 	err := p.commit(ctx, time.Now(), events)
 	for _, r := range batch {
+		if err == nil {
+			r.versions = p.versions(r.events)
+		}
 		r.done <- err
 	}
+}
+
+// versions are where events are found: those that said something new, and the
+// ones that others said before. One from before the memory begins has none.
+func (p *Pipeline) versions(events []thor.Event) []thor.Version {
+	versions := make([]thor.Version, len(events))
+	for i, e := range events {
+		versions[i] = p.last[e.Stream].keys[e.Key].Version
+	}
+	return versions
 }
 
 func (p *Pipeline) commit(ctx context.Context, now time.Time, events []thor.Event) error {
