@@ -63,6 +63,7 @@ unit: | $(RUNS)
 	$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile $(RUNS)/scripts.json -- -shuffle=on ./cmd/thor
 	$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile $(RUNS)/minutes.json -- -run Minute ./internal/calendar # every one: the race detector sees every fifth
 	cd web && npm test
+	python3 -B clients/python/test_thor_ws.py
 
 # The binary, the other systems, and whether the committed page is what its
 # sources make.
@@ -86,6 +87,7 @@ soak:
 # Every fuzz target for a moment, and every benchmark once.
 smoke:
 	$(FUZZ) -fuzz '^FuzzDecimal$$' .
+	$(FUZZ) -fuzz '^FuzzRead$$' .
 	$(FUZZ) -fuzz '^FuzzDecoder$$' ./internal/hub
 	$(FUZZ) -fuzz '^FuzzCommand$$' ./internal/hub
 	$(FUZZ) -fuzz '^FuzzToken$$' ./internal/auth

@@ -103,8 +103,9 @@ def _is_live(stage):
 #
 # A builder takes a dict or an object with attributes, a Django model say, and
 # looks for each value under thor's name first and then under the names it has
-# in older systems. It raises nothing: what it cannot read it leaves unknown,
-# and the server says what is missing.
+# in older systems. What it cannot read it leaves unknown, and the server says
+# what is missing. It raises nothing of its own; when a list of positions cannot
+# be read, that error is the job's, for an empty list says that all are closed.
 
 
 def build_account_balance_message(balance, **known):

@@ -83,8 +83,12 @@ func printStatus(out io.Writer, s api.Status) error {
 		fmt.Fprintln(out, trouble)
 	}
 	for _, j := range s.Jobs {
-		if j.Trouble != "" {
+		switch {
+		case j.Trouble != "":
 			fmt.Fprintf(out, "job %s %s\n", j.Job, j.Trouble)
+		case j.Outside:
+			fmt.Fprintf(out, "job %s outside, by %s: %s, the last %s ago\n",
+				j.Job, j.By, count(j.Messages, "message"), age(time.Duration(*j.LastMS)*time.Millisecond))
 		}
 	}
 	return nil

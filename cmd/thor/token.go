@@ -21,6 +21,7 @@ type tokenCreate struct {
 	PrivateKey    string        `name:"auth-private-key" placeholder:"FILE" help:"PEM file with an Ed25519 private key, which counts more; the server has its auth-public-key."`
 	Sub           string        `name:"sub" required:"" help:"Who it is for."`
 	Accounts      []string      `name:"accounts" help:"The accounts it may see."`
+	Features      []string      `name:"features" help:"The features a publisher publishes."`
 	Role          []string      `name:"role" default:"viewer" help:"viewer, operator or publisher."`
 	TTL           time.Duration `name:"ttl" default:"12h" help:"How long it is valid."`
 	ClaimSub      string        `name:"auth-claim-sub" default:"${auth_claim_sub}" env:"THOR_AUTH_CLAIM_SUB" hidden:""`
@@ -31,7 +32,7 @@ type tokenCreate struct {
 
 // Run makes a token.
 func (c *tokenCreate) Run(m *Main) error {
-	p := auth.Principal{Subject: c.Sub, Accounts: c.Accounts}
+	p := auth.Principal{Subject: c.Sub, Accounts: c.Accounts, Features: c.Features}
 	if c.Sub == "" {
 		return usage{thor.Errorf(thor.EINVALID, "--sub: say who the token is for")}
 	}
@@ -41,6 +42,11 @@ func (c *tokenCreate) Run(m *Main) error {
 	for _, account := range c.Accounts {
 		if !thor.ValidID(account) {
 			return usage{thor.Errorf(thor.EINVALID, "--accounts: %q is not an account: 1 to 64 of A-Z a-z 0-9 . _ -", account)}
+		}
+	}
+	for _, feature := range c.Features {
+		if _, err := thor.FeatureNamed(feature); err != nil {
+			return usage{thor.Errorf(thor.EINVALID, "--features: %w", err)}
 		}
 	}
 	for _, role := range c.Role {

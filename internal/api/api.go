@@ -56,7 +56,7 @@ type Config struct {
 	// session, whose newest key is given.
 	Oldest func(id thor.StreamID, newest string) string
 	// Publish stores and sends the messages of a publisher outside, and returns
-	// the version of each. Nil is that there is no such door.
+	// the version of each.
 	Publish func(ctx context.Context, msgs ...thor.Message) ([]thor.Version, error)
 	// Publishers are those who do.
 	Publishers *Publishers
@@ -96,9 +96,7 @@ func New(c Config) *API {
 	a.registerAudit()
 	a.registerOwned()
 	a.registerTickets()
-	if c.Publish != nil {
-		a.registerPublish()
-	}
+	a.registerPublish()
 	a.registerStatus()
 	a.registerHealth()
 	for pattern, handler := range c.Mount {

@@ -198,10 +198,10 @@ func TestPublishers(t *testing.T) {
 		}
 		want := []PublisherStatus{
 			{
-				Feature: "intraday", Name: "one", Last: begun.Add(10 * time.Second), Interval: 10 * time.Second, Messages: 3,
+				Feature: "intraday", Name: "one", Last: begun.Add(10 * time.Second), Interval: 10 * time.Second, Calls: 2, Messages: 3,
 				Failed: 1, Failures: 1, LastError: "the disk is full", FailedAt: begun.Add(10 * time.Second),
 			},
-			{Feature: "positions", Name: "one", Last: begun, Messages: 1},
+			{Feature: "positions", Name: "one", Last: begun, Calls: 1, Messages: 1},
 		}
 		if diff := cmp.Diff(want, p.Status()); diff != "" { // what two may not have is not noted, neither the rest of its call
 			t.Errorf("-want +got:\n%s", diff)

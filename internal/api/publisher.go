@@ -30,6 +30,7 @@ type PublisherStatus struct {
 	Name      string
 	Last      time.Time     // when it published last
 	Interval  time.Duration // between its newest two calls; 0 before the second
+	Calls     int64
 	Messages  int64
 	Failed    int64 // calls that were refused or did not work
 	Failures  int   // of these in a row
@@ -65,6 +66,7 @@ func (p *Publishers) claim(name string, features []string, now time.Time) error 
 		} else {
 			k.Interval = now.Sub(k.Last)
 		}
+		k.Calls++
 		k.Last = now
 	}
 	return nil

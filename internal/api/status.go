@@ -90,6 +90,11 @@ type JobStatus struct {
 	Trouble    string  `json:"trouble,omitempty" doc:"why it does not do what it should"`
 	LastError  string  `json:"last_error,omitempty"`
 	FailedAt   *string `json:"failed_at,omitempty"`
+
+	Outside  bool   `json:"outside,omitempty" doc:"it runs outside of the server and publishes by POST /api/publish"`
+	By       string `json:"by,omitempty" doc:"who publishes"`
+	Messages int64  `json:"messages,omitempty" doc:"it has published"`
+	LastMS   *int64 `json:"last_ms,omitempty" doc:"since it published last"`
 }
 
 // PipelineStatus counts messages since the start.

@@ -64,6 +64,9 @@ type App struct {
 	feeds    map[string]*feed
 	beats    atomic.Uint64
 
+	own        []string // the features whose jobs run in this process
+	publishers *api.Publishers
+
 	saidEnding []string // the calendars that end soon, as the log has them; of the job that looks
 	// auditFaults is what was wrong with the audit at the start.
 	auditFaults []string
@@ -127,6 +130,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	a.pipeline = pipeline.New(pipeline.Config{
 		Store: a.store, Layer: a.layer, Publishes: a.stages.Publishes, Cadence: a.pace.done, Tap: a.tap,
 	})
+	a.openPublishers()
 	a.openHub()
 	a.logs.Changed = a.hub.Wake
 	a.announceStanding()

@@ -29,7 +29,7 @@ func (a *App) openBeat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list := jobs.List(from, until)
+	list := a.inside(jobs.List(from, until))
 	a.beat = &heartbeat.Beat{Logger: a.logger, Observe: func(r heartbeat.Run) {
 		a.metrics.ObserveRun(r.Job, r.Late, r.Duration, r.Missed, r.Err)
 	}}

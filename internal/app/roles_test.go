@@ -37,6 +37,7 @@ var routes = map[string]struct {
 	"POST /api/features/{feature}/unfreeze": {role: auth.Operator, body: `{}`},
 	"POST /api/features/{feature}/rollback": {role: auth.Operator, body: `{}`},
 	"POST /api/ticket":                      {role: auth.Viewer},
+	"POST /api/publish":                     {role: auth.Publisher, body: `{}`},
 	"GET /metrics":                          {role: auth.Viewer},
 	"GET /healthz":                          {role: anybody},
 	"GET /readyz":                           {role: anybody},

@@ -26,6 +26,10 @@ func (a *App) openSource() error {
 		}
 		a.clock = source.NewVirtualClock(start, a.config.SimSpeed)
 	}
+	if a.config.Source == "none" {
+		a.source, a.origin = source.None{}, "jobs outside"
+		return nil
+	}
 	// The simulator trades by the calendars of the binary alone: what it says is
 	// a function of its seed and its clock, and no folder changes what it said.
 	exchanges := a.days()

@@ -32,6 +32,7 @@ func (a *App) openAPI() {
 	maps.Copy(mount, a.page())
 	a.api = api.New(api.Config{
 		Version: Version, Store: a.store, Memory: a.logs, Stages: a.stages, Audit: a.store.Audit, Door: a.door, Status: a.Status,
+		Publish: a.pipeline.Publish, Publishers: a.publishers,
 		Requests: &auth.Rates{PerSecond: a.config.RequestRate}, Refused: func(reason string) { a.metrics.RESTRefused.WithLabelValues(reason).Inc() },
 		Oldest: a.oldest, Served: a.served, Mount: mount, Logger: a.logger,
 		Checks: []api.Check{
@@ -103,6 +104,7 @@ func (a *App) Status(context.Context) api.Status {
 	for _, j := range a.beat.Status() {
 		s.Jobs = append(s.Jobs, jobStatus(j, now))
 	}
+	s.Jobs = append(s.Jobs, a.outsideJobs(now)...)
 	return s
 }
 
