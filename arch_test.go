@@ -36,6 +36,9 @@ var architecture = map[string][]string{
 	"internal/source/sim":     {"thor", "internal/source"},
 	"internal/store/sqlite":   {"thor", "internal/store", "modernc.org/sqlite", "github.com/gofrs/flock", "golang.org/x/sys"},
 
+	// A double of what people have, over any source.
+	"internal/legacy": {"thor", "internal/source", "github.com/golang-jwt/jwt/v5"},
+
 	// Laws are for tests.
 	"internal/channel/channeltest": {"thor", "internal/channel", "github.com/google/go-cmp"},
 	"internal/source/sourcetest":   {"thor", "internal/source", "github.com/google/go-cmp"},

@@ -62,6 +62,7 @@ type commands struct {
 	Audit   auditCommand   `cmd:"" help:"Show what was done to the features, and check the record."`
 	Token   tokenCommand   `cmd:"" help:"Make tokens."`
 	Config  configCommand  `cmd:"" help:"Show and check the configuration."`
+	Sim     simCommand     `cmd:"" help:"What the simulator can do besides."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

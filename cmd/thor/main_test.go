@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"math/big"
 	"net/http"
@@ -42,6 +43,9 @@ func TestMain(m *testing.M) {
 //	ready                   waits until every job has run
 //	shutdown                asks it to stop and checks that it ends well
 //	exits CODE thor [args]  runs a command and checks its exit code
+//	backend [flags]         starts a double of a backend on a free port, sets BACKEND
+//	stopbackend             ends it
+//	fetch URL               writes the status and the body of an answer to stdout
 //	read NAME FILE          sets a variable to the content of a file
 //	certificate             writes ca.pem, and server.crt and server.key for localhost
 //
@@ -53,9 +57,10 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Deadline:      time.Now().Add(6 * time.Minute), // a server that should be refused and is not runs for ever
 		Setup: func(env *testscript.Env) error {
-			s := &runningServer{}
-			env.Values[serverKey{}] = s
+			s, b := &runningServer{}, &runningServer{}
+			env.Values[serverKey{}], env.Values[backendKey{}] = s, b
 			env.Defer(s.kill)
+			env.Defer(b.kill)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -66,6 +71,13 @@ func TestScripts(t *testing.T) {
 			"certificate": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Check(writeCertificate(ts.Getenv("WORK")))
 			},
+			"backend": startBackend,
+			"stopbackend": func(ts *testscript.TestScript, _ bool, _ []string) {
+				b, _ := ts.Value(backendKey{}).(*runningServer)
+				b.kill()
+				b.cmd = nil
+			},
+			"fetch": fetch,
 			"read": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 			},
@@ -121,6 +133,44 @@ func startServer(ts *testscript.TestScript, _ bool, args []string) {
 			return
 		}
 	}
+}
+
+type backendKey struct{}
+
+// startBackend starts a double of a backend.
+func startBackend(ts *testscript.TestScript, _ bool, args []string) {
+	b, _ := ts.Value(backendKey{}).(*runningServer)
+	path, err := exec.LookPath("thor")
+	ts.Check(err)
+	b.cmd = exec.Command(path, append([]string{"sim", "backend", "--addr", "localhost:0"}, args...)...)
+	b.cmd.Dir = ts.Getenv("WORK")
+	out, err := b.cmd.StdoutPipe()
+	ts.Check(err)
+	log, err := os.Create(filepath.Join(ts.Getenv("WORK"), "backend.log"))
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(log.Close()) })
+	b.cmd.Stderr = log
+	ts.Check(b.cmd.Start())
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		_, err := io.WriteString(log, lines.Text()+"\n")
+		ts.Check(err)
+		if url, ok := strings.CutPrefix(lines.Text(), "REST "); ok {
+			ts.Setenv("BACKEND", url)
+		}
+		if strings.HasPrefix(lines.Text(), "Ctrl-C") {
+			return
+		}
+	}
+	ts.Fatalf("the backend ended: %v\n%s", b.cmd.Wait(), ts.ReadFile("backend.log"))
+}
+
+func fetch(ts *testscript.TestScript, _ bool, args []string) {
+	response, err := http.Get(args[0])
+	ts.Check(err)
+	body, err := io.ReadAll(response.Body)
+	ts.Check(errors.Join(err, response.Body.Close()))
+	_, err = fmt.Fprintf(ts.Stdout(), "%d %s\n", response.StatusCode, body)
+	ts.Check(err)
 }
 
 func waitReady(ts *testscript.TestScript, _ bool, _ []string) {

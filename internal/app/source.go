@@ -15,19 +15,18 @@ import (
 
 // openSource makes the source and its clock.
 func (a *App) openSource() error {
-	a.clock = source.WallClock{}
-	if a.config.Virtual() {
-		start, err := a.config.simStart()
-		if err != nil {
-			return err
-		}
-		if start.IsZero() {
-			start = time.Now()
-		}
-		a.clock = source.NewVirtualClock(start, a.config.SimSpeed)
+	if err := a.makeSource(); err != nil {
+		return err
 	}
+	if a.tamper != nil {
+		a.tamper(a)
+	}
+	return nil
+}
+
+func (a *App) makeSource() error {
 	if a.config.Source == "none" {
-		a.source, a.origin = source.None{}, "jobs outside"
+		a.source, a.clock, a.origin = source.None{}, source.None{}.Clock(), "jobs outside"
 		return nil
 	}
 	// The simulator trades by the calendars of the binary alone: what it says is
@@ -39,12 +38,29 @@ func (a *App) openSource() error {
 			return err
 		}
 	}
-	s := &sim.Source{Seed: a.config.SimSeed, Books: a.config.SimAccounts, SourceClock: a.clock, Exchanges: exchanges}
-	a.source, a.origin = s, fmt.Sprintf("%s with seed %d", s.Name(), a.config.SimSeed)
-	if a.tamper != nil {
-		a.tamper(a)
+	s, err := openSim(a.config, exchanges)
+	if err != nil {
+		return err
 	}
-	return s.Validate()
+	a.source, a.clock, a.origin = s, s.Clock(), fmt.Sprintf("%s with seed %d", s.Name(), a.config.SimSeed)
+	return nil
+}
+
+// openSim makes the simulator the settings ask for.
+func openSim(c Config, exchanges sim.Exchanges) (*sim.Source, error) {
+	var clock source.Clock = source.WallClock{}
+	if c.Virtual() {
+		start, err := c.simStart()
+		if err != nil {
+			return nil, err
+		}
+		if start.IsZero() {
+			start = time.Now()
+		}
+		clock = source.NewVirtualClock(start, c.SimSpeed)
+	}
+	s := &sim.Source{Seed: c.SimSeed, Books: c.SimAccounts, SourceClock: clock, Exchanges: exchanges}
+	return s, s.Validate()
 }
 
 // abilities are what the jobs read: the source, and the calendar for markets,

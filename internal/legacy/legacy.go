@@ -1,0 +1,192 @@
+// Package legacy is a double of the backend people have before thor: the same
+// REST paths, shapes and sign-in, and on request its faults, over the data of
+// any source. Demonstrations and tests put it where the real one would be.
+//
+// It serves what the four features read and nothing else: no orders, no quotes,
+// nothing is ever written. With the simulator for a source its bodies are a
+// function of the seed and the time.
+package legacy
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"strings"
+	"time"
+
+	"thor"
+	"thor/internal/source"
+)
+
+// Era is one of the states the backend was in.
+type Era string
+
+// The eras.
+const (
+	// EraSeed: the list of markets is paged, the state of a market is nested in it.
+	EraSeed Era = "S"
+	// EraHome: markets are a bare array, the session path has a slash.
+	EraHome Era = "H"
+	// EraDev: accounts are wrapped, positions are split in live and paper.
+	EraDev Era = "D"
+)
+
+// Eras lists the eras, oldest first.
+func Eras() []Era { return []Era{EraSeed, EraHome, EraDev} }
+
+// Who may sign in, unless the configuration says otherwise.
+const (
+	DefaultUser     = "trader@example.com"
+	DefaultPassword = "simulated"
+)
+
+// Config is what a backend is made of.
+type Config struct {
+	// Source must deliver accounts and bars, and must not be closed before the
+	// last request is answered.
+	Source source.Source
+	// Markets are the states of markets as they are, for a backend without
+	// [BugHours]; nil is unknown.
+	Markets source.MarketSource
+	Era     Era // "" is EraSeed
+	// Bugs are the faults it has; nil is none. [AllBugs] are the original's.
+	Bugs map[Bug]bool
+	// PageSize is how many markets are on a page; 0 is 20.
+	PageSize int
+	// User and Password sign in; "" are the defaults.
+	User, Password string
+}
+
+// Backend is the double. It is an [http.Handler].
+type Backend struct {
+	Config
+
+	accounts source.AccountSource
+	bars     latestBars
+	routes   map[string]route
+	key      []byte
+}
+
+var _ http.Handler = (*Backend)(nil)
+
+// route is what is behind a path.
+type route struct {
+	method  string
+	private bool // it needs a token
+	answer  func(r *http.Request) answer
+}
+
+const defaultPage = 20
+
+// New makes a backend.
+func New(c Config) (*Backend, error) {
+	if c.Era == "" {
+		c.Era = EraSeed
+	}
+	if c.PageSize == 0 {
+		c.PageSize = defaultPage
+	}
+	if c.User == "" {
+		c.User = DefaultUser
+	}
+	if c.Password == "" {
+		c.Password = DefaultPassword
+	}
+	can := source.AbilitiesOf(c.Source)
+	if can.Accounts == nil || can.Bars == nil {
+		return nil, thor.Errorf(thor.EINVALID, "the source %s has no accounts or no bars", c.Source.Name())
+	}
+	// Whoever signs in here sees made-up data, so the key is no secret; that it
+	// stays the same keeps tokens the same for the same time.
+	key := sha256.Sum256([]byte("legacy double of " + c.User))
+	b := &Backend{Config: c, accounts: can.Accounts, key: key[:]}
+	b.bars.source = can.Bars
+	b.routes = b.paths()
+	return b, nil
+}
+
+// paths are the paths of the era, as it wrote them: some with a slash at the
+// end, some without.
+func (b *Backend) paths() map[string]route {
+	get := func(f func(r *http.Request) answer) route { return route{method: http.MethodGet, answer: f} }
+	private := func(f func(r *http.Request) answer) route {
+		return route{method: http.MethodGet, private: true, answer: f}
+	}
+	post := func(f func(r *http.Request) answer) route { return route{method: http.MethodPost, answer: f} }
+	routes := map[string]route{
+		"/api/users/login/":               post(b.login),
+		"/api/users/token/refresh/":       post(b.refresh),
+		"/api/users/profile/":             private(b.profile),
+		"/api/accounts/balance/":          private(b.balance),
+		"/api/actandpos/accounts/balance": private(b.balance),
+		"/api/actandpos/account":          private(b.account),
+		"/api/actandpos/accounts":         private(b.allAccounts),
+		"/api/intraday/health":            get(b.barHealth),
+	}
+	switch b.Era {
+	case EraSeed:
+		routes["/api/session"] = get(b.session)
+		for _, path := range []string{"/api/global-markets/markets/", "/api/worldclock/", "/api/world-markets/"} {
+			routes[path] = get(b.pagedMarkets)
+		}
+	case EraHome, EraDev:
+		routes["/api/session/"] = get(b.session)
+		routes["/api/global-markets/"] = get(b.allMarkets)
+		routes["/api/global-markets/markets/"] = get(b.allMarkets)
+	}
+	switch b.Era {
+	case EraSeed, EraHome:
+		routes["/api/actandpos/positions"] = private(b.positions)
+		routes["/api/actandpos/activity/today"] = private(b.activity)
+	case EraDev:
+		routes["/api/actandpos/live/positions"] = private(b.livePositions)
+		routes["/api/actandpos/paper/positions"] = private(b.paperPositions)
+	}
+	return routes
+}
+
+// ServeHTTP answers like the original.
+func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Server", "thor SIMULATED")
+	to, found := b.find(r.URL.Path)
+	switch {
+	case found:
+		b.serve(w, r, to)
+	case b.Bugs[BugSlashes] && b.routes[r.URL.Path+"/"].answer != nil:
+		redirectToSlash(w, r)
+	default:
+		notFoundPage(w)
+	}
+}
+
+// find returns what is behind a path; without its fault, with or without the
+// slash.
+func (b *Backend) find(path string) (route, bool) {
+	to, found := b.routes[path]
+	if !found && !b.Bugs[BugSlashes] {
+		if to, found = b.routes[path+"/"]; !found {
+			to, found = b.routes[strings.TrimSuffix(path, "/")]
+		}
+	}
+	return to, found
+}
+
+func (b *Backend) serve(w http.ResponseWriter, r *http.Request, to route) {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	if method != to.method {
+		detail(http.StatusMethodNotAllowed, "Method \""+r.Method+"\" not allowed.").write(w, r, false)
+		return
+	}
+	// A bad token is refused even where none is needed.
+	if refused, ok := b.authenticate(r, to.private); !ok {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="api"`)
+		refused.write(w, r, false)
+		return
+	}
+	to.answer(r).write(w, r, !b.Bugs[BugNoETag])
+}
+
+// now is the source's time.
+func (b *Backend) now() time.Time { return b.Source.Clock().Now().UTC() }
