@@ -139,18 +139,14 @@ func TestAMissingJobIsNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for feature, line := range map[string]string{
-		"account_balance": "&AccountBalance{Source: from.Accounts},",
-		"positions":       "&Positions{Source: from.Accounts})",
+		"account_balance": "&AccountBalance{Source: from.Balances}",
+		"positions":       "&Positions{Source: from.Positions}",
 		"intraday":        "&Intraday{Source: from.Bars, Behind: barsUntil}",
 		"global_market":   "&GlobalMarket{Source: from.Markets}",
 	} {
 		t.Run(feature, func(t *testing.T) {
 			t.Parallel()
-			without := ""
-			if strings.HasSuffix(line, ")") {
-				without = ")"
-			}
-			changed := strings.Replace(string(code), line, without, 1)
+			changed := strings.Replace(string(code), line, "", 1)
 			if changed == string(code) {
 				t.Fatalf("jobs.go has no line %s", line)
 			}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -54,20 +55,18 @@ func (j *Intraday) catchUp(ctx context.Context, out thor.Broadcaster) error {
 }
 
 // publish reads the bars since a minute, publishes them, and returns where to
-// read on.
+// read on when there was no error. What could be read goes out even when some
+// could not.
 func (j *Intraday) publish(ctx context.Context, out thor.Broadcaster, since time.Time) (time.Time, error) {
-	bars, err := j.Source.Bars(ctx, since)
-	if err != nil {
-		return since, err
-	}
+	bars, failed := j.Source.Bars(ctx, since)
 	// A whole session is taken in parts, so that a machine too slow for all of it
 	// by the deadline is further with each run.
 	for part := range slices.Chunk(bars, partOf) {
 		if err := out.Broadcast(ctx, thor.IntradayBarMessages(part)...); err != nil {
-			return since, err
+			return since, errors.Join(failed, err)
 		}
 	}
-	return resume(since, bars), nil
+	return resume(since, bars), failed
 }
 
 // partOf is how many bars are handed over at once.

@@ -32,10 +32,11 @@ type Timed interface {
 // stored bars end; zero is that there are none.
 func List(from source.Abilities, barsUntil time.Time) []Job {
 	var jobs []Job
-	if from.Accounts != nil {
-		jobs = append(jobs,
-			&AccountBalance{Source: from.Accounts},
-			&Positions{Source: from.Accounts})
+	if from.Balances != nil {
+		jobs = append(jobs, &AccountBalance{Source: from.Balances})
+	}
+	if from.Positions != nil {
+		jobs = append(jobs, &Positions{Source: from.Positions})
 	}
 	if from.Bars != nil {
 		jobs = append(jobs, &Intraday{Source: from.Bars, Behind: barsUntil})

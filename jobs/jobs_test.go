@@ -18,14 +18,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fake is a source whose answers the test sets.
 type fake struct {
-	accounts []source.Account
-	bars     []thor.Bar
-	markets  []thor.MarketStatus
-	err      error
-	since    []time.Time // what was asked for
+	balances  []thor.AccountBalance
+	positions []thor.Positions
+	bars      []thor.Bar
+	markets   []thor.MarketStatus
+	err       error
+	since     []time.Time // what was asked for
 }
 
-func (f *fake) Accounts(context.Context) ([]source.Account, error) { return f.accounts, f.err }
+func (f *fake) Balances(context.Context) ([]thor.AccountBalance, error) { return f.balances, f.err }
+
+func (f *fake) Positions(context.Context) ([]thor.Positions, error) { return f.positions, f.err }
 
 func (f *fake) Markets(context.Context) ([]thor.MarketStatus, error) { return f.markets, f.err }
 
@@ -57,7 +60,7 @@ func TestListHasWhatTheSourceCanDeliver(t *testing.T) {
 		return list
 	}
 	f := &fake{}
-	all := names(source.Abilities{Accounts: f, Bars: f, Markets: f})
+	all := names(source.Abilities{Balances: f, Positions: f, Bars: f, Markets: f})
 	if diff := cmp.Diff(thor.FeatureNames(), all); diff != "" {
 		t.Errorf("a job for each feature (-want +got):\n%s", diff)
 	}
@@ -71,9 +74,7 @@ func TestListHasWhatTheSourceCanDeliver(t *testing.T) {
 func TestAccountsGoOutEvenWhenSomeCouldNotBeRead(t *testing.T) {
 	t.Parallel()
 	away := errors.New("the second account is away")
-	f := &fake{err: away, accounts: []source.Account{{
-		Balance: thor.AccountBalance{AccountID: "A"}, Positions: thor.Positions{AccountID: "A"},
-	}}}
+	f := &fake{err: away, balances: []thor.AccountBalance{{AccountID: "A"}}, positions: []thor.Positions{{AccountID: "A"}}}
 	for _, job := range []jobs.Job{&jobs.AccountBalance{Source: f}, &jobs.Positions{Source: f}} {
 		o := &out{}
 		err := job.Execute(t.Context(), o)
@@ -183,5 +184,21 @@ func TestGlobalMarketIsDueWhenTheFirstMarketChanges(t *testing.T) {
 	f.markets = []thor.MarketStatus{{}}
 	if err := job.Execute(t.Context(), o); err != nil || !job.Next().IsZero() {
 		t.Errorf("due at %v, and nothing is known to change: %v", job.Next(), err)
+	}
+}
+
+func TestBarsGoOutEvenWhenSomeCouldNotBeRead(t *testing.T) {
+	t.Parallel()
+	away := errors.New("the second symbol is away")
+	minute := time.Date(2026, 11, 23, 15, 0, 0, 0, time.UTC)
+	f := &fake{err: away, bars: []thor.Bar{{Symbol: "FUT.ES", TimestampMinute: minute, Final: true}}}
+	job, o := &jobs.Intraday{Source: f}, &out{}
+	for range 2 {
+		if err := job.Execute(t.Context(), o); !errors.Is(err, away) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if len(o.streams) != 2 || !f.since[1].IsZero() {
+		t.Errorf("broadcast %v, and then read from %v; want it to read all again", o.streams, f.since)
 	}
 }

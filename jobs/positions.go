@@ -11,7 +11,7 @@ import (
 
 // Positions publishes the positions of every account.
 type Positions struct {
-	Source source.AccountSource
+	Source source.PositionsSource
 }
 
 // Name is the feature's name.
@@ -20,13 +20,9 @@ func (*Positions) Name() string { return "positions" }
 // Every is a second.
 func (*Positions) Every() time.Duration { return time.Second }
 
-// Execute reads the accounts and publishes their positions. What could be read
-// goes out even when some could not.
+// Execute reads the positions and publishes them. What could be read goes out
+// even when some could not.
 func (j *Positions) Execute(ctx context.Context, out thor.Broadcaster) error {
-	accounts, err := j.Source.Accounts(ctx)
-	positions := make([]thor.Positions, len(accounts))
-	for i, a := range accounts {
-		positions[i] = a.Positions
-	}
+	positions, err := j.Source.Positions(ctx)
 	return errors.Join(err, out.Broadcast(ctx, thor.PositionsMessages(positions)...))
 }

@@ -196,26 +196,46 @@ func (p *pace) closed(symbol string, at time.Time) (until time.Time, closed bool
 	return next.Open, ok
 }
 
-// holdings notes on the way what each account holds.
-type holdings struct {
+// hold notes what an account holds.
+func (p *pace) hold(account string, rows []thor.Position) {
+	symbols := make([]string, len(rows))
+	for i, row := range rows {
+		symbols[i] = row.Symbol
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held == nil {
+		p.held = map[string][]string{}
+	}
+	p.held[account] = symbols
+}
+
+// heldAccounts notes on the way what each account holds.
+type heldAccounts struct {
 	source.AccountSource
 	pace *pace
 }
 
 // Accounts implements [source.AccountSource].
-func (h *holdings) Accounts(ctx context.Context) ([]source.Account, error) {
+func (h *heldAccounts) Accounts(ctx context.Context) ([]source.Account, error) {
 	accounts, err := h.AccountSource.Accounts(ctx)
-	h.pace.mu.Lock()
-	defer h.pace.mu.Unlock()
-	if h.pace.held == nil {
-		h.pace.held = map[string][]string{}
-	}
 	for _, a := range accounts {
-		symbols := make([]string, len(a.Positions.Positions))
-		for i, row := range a.Positions.Positions {
-			symbols[i] = row.Symbol
-		}
-		h.pace.held[a.Balance.AccountID] = symbols
+		h.pace.hold(a.Balance.AccountID, a.Positions.Positions)
 	}
 	return accounts, err
+}
+
+// heldPositions does the same where positions are asked for by themselves.
+type heldPositions struct {
+	source.PositionsSource
+	pace *pace
+}
+
+// Positions implements [source.PositionsSource].
+func (h *heldPositions) Positions(ctx context.Context) ([]thor.Positions, error) {
+	positions, err := h.PositionsSource.Positions(ctx)
+	for _, p := range positions {
+		h.pace.hold(p.AccountID, p.Positions)
+	}
+	return positions, err
 }

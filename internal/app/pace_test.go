@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,4 +145,44 @@ func TestAFastClockHasOneCadence(t *testing.T) {
 			time.Sleep(10 * time.Second)
 		}
 	})
+}
+
+// book is a source that answers the same in either way.
+type book []thor.Positions
+
+func (b book) Positions(context.Context) ([]thor.Positions, error) { return b, nil }
+
+func (b book) Accounts(context.Context) ([]source.Account, error) {
+	var accounts []source.Account
+	for _, p := range b {
+		accounts = append(accounts, source.Account{Balance: thor.AccountBalance{AccountID: p.AccountID}, Positions: p})
+	}
+	return accounts, nil
+}
+
+func TestWhatAccountsHoldIsLearnedFromEitherKindOfSource(t *testing.T) {
+	t.Parallel()
+	closed := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) // a Saturday
+	from := book{{AccountID: "A-1", Positions: []thor.Position{{Symbol: "EQ.AAPL"}}}}
+	for name, read := range map[string]func(*pace) error{
+		"whole": func(p *pace) error {
+			_, err := (&heldAccounts{from, p}).Accounts(t.Context())
+			return err
+		},
+		"apart": func(p *pace) error {
+			_, err := (&heldPositions{from, p}).Positions(t.Context())
+			return err
+		},
+	} {
+		p := newPace(t, source.NewVirtualClock(closed, 1), 1)
+		if trades, _ := p.trades("account_balance:A-1", closed); !trades {
+			t.Errorf("%s: idle before anybody knows what it holds", name)
+		}
+		if err := read(p); err != nil {
+			t.Fatal(err)
+		}
+		if trades, _ := p.trades("account_balance:A-1", closed); trades {
+			t.Errorf("%s: not idle, and it holds %v", name, p.held["A-1"])
+		}
+	}
 }

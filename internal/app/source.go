@@ -68,9 +68,12 @@ func openSim(c Config, exchanges sim.Exchanges) (*sim.Source, error) {
 func (a *App) abilities(ctx context.Context) (source.Abilities, error) {
 	from := source.AbilitiesOf(a.source)
 	if from.Accounts != nil {
-		from.Accounts = &source.SharedAccounts{
-			Source: &holdings{from.Accounts, a.pace}, MaxAge: a.wall(time.Second) / 2,
+		shared := &source.SharedAccounts{
+			Source: &heldAccounts{from.Accounts, a.pace}, MaxAge: a.wall(time.Second) / 2,
 		}
+		from.Accounts, from.Balances, from.Positions = shared, shared, shared
+	} else if from.Positions != nil {
+		from.Positions = &heldPositions{from.Positions, a.pace}
 	}
 	told, err := a.toldMarkets(ctx)
 	from.Markets = &markets{days: a.days, clock: a.clock, told: told}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"thor"
 )
 
 // SharedAccounts lets several jobs of one beat share one answer, so that they
@@ -30,7 +32,31 @@ type SharedAccounts struct {
 	at       time.Time
 }
 
-var _ AccountSource = (*SharedAccounts)(nil)
+var (
+	_ AccountSource   = (*SharedAccounts)(nil)
+	_ BalanceSource   = (*SharedAccounts)(nil)
+	_ PositionsSource = (*SharedAccounts)(nil)
+)
+
+// Balances are those of the accounts.
+func (s *SharedAccounts) Balances(ctx context.Context) ([]thor.AccountBalance, error) {
+	accounts, err := s.Accounts(ctx)
+	balances := make([]thor.AccountBalance, len(accounts))
+	for i, a := range accounts {
+		balances[i] = a.Balance
+	}
+	return balances, err
+}
+
+// Positions are those of the accounts.
+func (s *SharedAccounts) Positions(ctx context.Context) ([]thor.Positions, error) {
+	accounts, err := s.Accounts(ctx)
+	positions := make([]thor.Positions, len(accounts))
+	for i, a := range accounts {
+		positions[i] = a.Positions
+	}
+	return positions, err
+}
 
 // Accounts returns the source's answer, or one that is young enough. Failures
 // are shared by those who ask at the same time, and not kept. While a source

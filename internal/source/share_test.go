@@ -31,7 +31,7 @@ func (s *slow) Accounts(ctx context.Context) ([]source.Account, error) {
 		return nil, ctx.Err()
 	}
 	time.Sleep(time.Second)
-	return []source.Account{{Balance: thor.AccountBalance{AccountID: "A"}}}, s.err
+	return []source.Account{{Balance: thor.AccountBalance{AccountID: "A"}, Positions: thor.Positions{AccountID: "A"}}}, s.err
 }
 
 // deaf is a source that does not hear its deadline.
@@ -87,9 +87,15 @@ func TestSharedAccounts(t *testing.T) {
 			if accounts, err := s.Accounts(t.Context()); err == nil || len(accounts) != 1 {
 				t.Errorf("got %v, %v", accounts, err)
 			}
+			if balances, err := s.Balances(t.Context()); err == nil || len(balances) != 1 || balances[0].AccountID != "A" {
+				t.Errorf("balances: got %v, %v", balances, err)
+			}
+			if positions, err := s.Positions(t.Context()); err == nil || len(positions) != 1 || positions[0].AccountID != "A" {
+				t.Errorf("positions: got %v, %v", positions, err)
+			}
 		}
-		if n := origin.asked.Load(); n != 2 {
-			t.Errorf("the source was asked %d times, want twice", n)
+		if n := origin.asked.Load(); n != 6 {
+			t.Errorf("the source was asked %d times, want every time", n)
 		}
 	})
 	bubble("one who gives up does not fail the others", func(t *testing.T) {

@@ -38,11 +38,29 @@ type Account struct {
 	Positions thor.Positions
 }
 
-// AccountSource delivers accounts.
+// AccountSource delivers accounts whole. [SharedAccounts] makes a balance source
+// and a positions source of it.
 type AccountSource interface {
 	// Accounts returns every account there is. When only some could be read it
 	// returns those together with an error.
 	Accounts(ctx context.Context) ([]Account, error)
+}
+
+// BalanceSource delivers the balances of accounts. A source that must be asked
+// for balances and for positions has this and [PositionsSource], so that one
+// can fail without the other.
+type BalanceSource interface {
+	// Balances returns the balance of every account. When only some could be
+	// read it returns those together with an error.
+	Balances(ctx context.Context) ([]thor.AccountBalance, error)
+}
+
+// PositionsSource delivers the positions of accounts.
+type PositionsSource interface {
+	// Positions returns what every account holds. When only some could be read
+	// it returns those together with an error; one that could not is not in it,
+	// for a list without rows says that the account holds nothing.
+	Positions(ctx context.Context) ([]thor.Positions, error)
 }
 
 // BarSource delivers one-minute bars.
@@ -52,7 +70,8 @@ type BarSource interface {
 	// may stop behind a minute: whoever asks again from the newest minute of the
 	// answer gets further, and misses none. A zero since asks for the current
 	// session of each symbol, or its last one. A final bar is the same whenever
-	// it is asked for.
+	// it is asked for. When only some symbols could be read it returns theirs
+	// together with an error.
 	Bars(ctx context.Context, since time.Time) ([]thor.Bar, error)
 }
 
@@ -64,15 +83,19 @@ type MarketSource interface {
 
 // Abilities are the optional interfaces of a source; nil where it lacks one.
 type Abilities struct {
-	Accounts AccountSource
-	Bars     BarSource
-	Markets  MarketSource
+	Accounts  AccountSource
+	Balances  BalanceSource
+	Positions PositionsSource
+	Bars      BarSource
+	Markets   MarketSource
 }
 
 // AbilitiesOf is the one place where the optional interfaces are asserted.
 func AbilitiesOf(s Source) Abilities {
 	var a Abilities
 	a.Accounts, _ = s.(AccountSource)
+	a.Balances, _ = s.(BalanceSource)
+	a.Positions, _ = s.(PositionsSource)
 	a.Bars, _ = s.(BarSource)
 	a.Markets, _ = s.(MarketSource)
 	return a

@@ -81,6 +81,25 @@ func (f *faults) identity(balance, positions thor.Message, own thor.PositionTota
 	}
 }
 
+// streamLaws are about messages each of which is the whole of its stream.
+func streamLaws(messages []thor.Message) error {
+	var f faults
+	if len(messages) == 0 {
+		f.addf("there is nothing to judge")
+	}
+	seen := map[thor.StreamID]bool{}
+	for _, m := range messages {
+		if seen[m.Stream] {
+			f.addf("%s is there twice", m.Stream)
+		}
+		seen[m.Stream] = true
+		if _, err := m.Encode(); err != nil {
+			f.addf("%s does not encode: %w", m.Stream, err)
+		}
+	}
+	return f.err()
+}
+
 // minute names one bar.
 type minute struct {
 	symbol string

@@ -100,6 +100,14 @@ func TestAccountLaws(t *testing.T) {
 	})
 }
 
+func TestStreamLaws(t *testing.T) {
+	t.Parallel()
+	wantFault(t, streamLaws(nil), "nothing to judge")
+	a := thor.AccountBalanceMessage(account(noon).Balance)
+	wantFault(t, streamLaws([]thor.Message{a, a}), "account_balance:A is there twice")
+	wantFault(t, streamLaws(thor.PositionsMessages([]thor.Positions{{AccountID: "A"}})), "positions:A does not encode")
+}
+
 func TestBarLaws(t *testing.T) {
 	t.Parallel()
 	now := noon.Add(150 * time.Second)

@@ -40,6 +40,8 @@ func Run(t *testing.T, open func(t *testing.T) source.Source) {
 		{"a cancelled context is returned as it is", true, returnsCancel},
 		{"balance and positions encode and belong together", can.Accounts != nil, accountsAgree},
 		{"accounts keep their ids", can.Accounts != nil, accountsKeepIDs},
+		{"balances on their own encode", can.Balances != nil, balancesEncode},
+		{"positions on their own encode", can.Positions != nil, positionsEncode},
 		{"bars are in order and plausible", can.Bars != nil, barsAreSound},
 		{"no bar is older than was asked for", can.Bars != nil, barsFollowSince},
 		{"a final bar is the same whenever it is asked for", can.Bars != nil, finalBarsStay},
@@ -75,7 +77,7 @@ func hasName(t *testing.T, s source.Source) {
 	if s.Clock().Now().IsZero() || s.Clock().Speed() <= 0 {
 		t.Errorf("its clock shows %s at speed %v", s.Clock().Now(), s.Clock().Speed())
 	}
-	if can := source.AbilitiesOf(s); can.Accounts == nil && can.Bars == nil && can.Markets == nil {
+	if source.AbilitiesOf(s) == (source.Abilities{}) {
 		t.Error("it delivers nothing")
 	}
 }
@@ -102,6 +104,18 @@ func calls(s source.Source, sinces ...time.Time) []call {
 	if can.Accounts != nil {
 		all = append(all, call{"accounts", func(ctx context.Context) error {
 			_, err := can.Accounts.Accounts(ctx)
+			return err
+		}})
+	}
+	if can.Balances != nil {
+		all = append(all, call{"balances", func(ctx context.Context) error {
+			_, err := can.Balances.Balances(ctx)
+			return err
+		}})
+	}
+	if can.Positions != nil {
+		all = append(all, call{"positions", func(ctx context.Context) error {
+			_, err := can.Positions.Positions(ctx)
 			return err
 		}})
 	}
@@ -169,6 +183,28 @@ func askAccounts(t *testing.T, s source.Source) []source.Account {
 		t.Fatalf("accounts: %v", err)
 	}
 	return accounts
+}
+
+func balancesEncode(t *testing.T, s source.Source) {
+	t.Helper()
+	balances, err := source.AbilitiesOf(s).Balances.Balances(t.Context())
+	if err != nil {
+		t.Fatalf("balances: %v", err)
+	}
+	if err := streamLaws(thor.AccountBalanceMessages(balances)); err != nil {
+		t.Error(err)
+	}
+}
+
+func positionsEncode(t *testing.T, s source.Source) {
+	t.Helper()
+	positions, err := source.AbilitiesOf(s).Positions.Positions(t.Context())
+	if err != nil {
+		t.Fatalf("positions: %v", err)
+	}
+	if err := streamLaws(thor.PositionsMessages(positions)); err != nil {
+		t.Error(err)
+	}
 }
 
 func barsAreSound(t *testing.T, s source.Source) {
