@@ -34,7 +34,10 @@ var architecture = map[string][]string{
 	// Adapters know their contract and their driver.
 	"internal/channel/memory": {"thor", "internal/channel"},
 	"internal/source/sim":     {"thor", "internal/source"},
-	"internal/store/sqlite":   {"thor", "internal/store", "modernc.org/sqlite", "github.com/gofrs/flock", "golang.org/x/sys"},
+	"internal/source/upstream": {
+		"thor", "internal/source", "github.com/BurntSushi/toml", "golang.org/x/sync",
+	},
+	"internal/store/sqlite": {"thor", "internal/store", "modernc.org/sqlite", "github.com/gofrs/flock", "golang.org/x/sys"},
 
 	// A double of what people have, over any source.
 	"internal/legacy": {"thor", "internal/source", "github.com/golang-jwt/jwt/v5"},

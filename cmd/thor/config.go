@@ -52,8 +52,9 @@ func text(value reflect.Value) string {
 
 const defaultFile = "thor.toml"
 
-// secretSetting is the one whose value is shown to nobody; the others name files.
-const secretSetting = "auth-key"
+// secretSettings are those whose values are shown to nobody; the others name
+// files.
+var secretSettings = []string{"auth-key", "upstream-password", "upstream-token"}
 
 // fileSettings are the settings of a configuration file. They count less than
 // the environment and the flags.
@@ -67,7 +68,7 @@ var _ kong.Resolver = (*fileSettings)(nil)
 // configFile reads the file the arguments name, or thor.toml if there is one,
 // for the commands that have settings.
 func configFile(args []string) (*fileSettings, error) {
-	if len(args) == 0 || !slices.Contains([]string{"serve", "config", "token", "markets"}, args[0]) || slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+	if len(args) == 0 || !slices.Contains([]string{"serve", "config", "token", "markets", "upstream", "source"}, args[0]) || slices.Contains(args, "--help") || slices.Contains(args, "-h") {
 		return &fileSettings{}, nil
 	}
 	path, named := defaultFile, false
@@ -88,8 +89,8 @@ func configFile(args []string) (*fileSettings, error) {
 	case err != nil:
 		if parse, ok := errors.AsType[toml.ParseError](err); ok {
 			message := parse.Message
-			if parse.LastKey == secretSetting { // the message may have the value in it
-				message = "the value of " + secretSetting + " cannot be read; write it in quotes"
+			if slices.Contains(secretSettings, parse.LastKey) { // the message may have the value in it
+				message = "the value of " + parse.LastKey + " cannot be read; write it in quotes"
 			}
 			return nil, usage{thor.Errorf(thor.EINVALID, "%s:%d: %s", path, parse.Position.Line, message)}
 		}
@@ -162,7 +163,7 @@ func (c *configShow) Run(m *Main, file *fileSettings, k *kong.Context) error {
 	t := reflect.TypeFor[app.Config]()
 	eachSetting(c.complete(k, file), func(name string, value reflect.Value) {
 		shown := text(value)
-		if name == secretSetting && shown != "" {
+		if slices.Contains(secretSettings, name) && shown != "" {
 			shown = "(set)"
 		}
 		if name == "data" && shown == "" {

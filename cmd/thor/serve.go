@@ -23,8 +23,12 @@ func (s *settings) complete(k *kong.Context, file *fileSettings) app.Config {
 	c := s.Config
 	c.Overrides = app.ReadOverrides(os.Environ())
 	c.Force = os.Getenv(app.ForceVariable)
-	if c.Virtual() && origins(k, file)["data"] == byDefault {
+	from := origins(k, file)
+	if c.Virtual() && from["data"] == byDefault {
 		c.Data = ""
+	}
+	if c.Upstream != "" && from["source"] == byDefault {
+		c.Source = "upstream"
 	}
 	return c
 }

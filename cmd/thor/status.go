@@ -40,6 +40,9 @@ func printStatus(out io.Writer, s api.Status) error {
 	if s.Source.Simulated {
 		words[1] += " SIMULATED"
 	}
+	if s.Source.Unproven {
+		words[1] += " (never run against the real service)"
+	}
 	words = append(words, "up "+duration(time.Duration(s.UptimeMS)*time.Millisecond), count(s.Clients, "client"))
 	beat := "heartbeat " + duration(time.Duration(s.Heartbeat.IntervalMS)*time.Millisecond)
 	if late := s.Heartbeat.LateP99MS; late != nil {

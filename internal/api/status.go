@@ -33,6 +33,7 @@ type Status struct {
 type SourceStatus struct {
 	Name      string    `json:"name"`
 	Simulated bool      `json:"simulated"`
+	Unproven  bool      `json:"unproven" doc:"it was never run against the real service"`
 	Virtual   bool      `json:"virtual" doc:"its clock is not the wall clock"`
 	Speed     float64   `json:"speed"`
 	Time      time.Time `json:"time"`

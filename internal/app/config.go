@@ -25,7 +25,7 @@ import (
 type Config struct {
 	Addr        string        `name:"addr" default:"${addr}" env:"THOR_ADDR" help:"Address to listen on. localhost is IPv4 and IPv6."`
 	Data        string        `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. Empty is a temporary one, which is the default on a virtual clock."`
-	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim, or none, where everything but the markets comes from outside."`
+	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim, upstream, or none, where everything but the markets comes from outside."`
 	Outside     []string      `name:"outside" default:"${outside}" env:"THOR_OUTSIDE" help:"Features that jobs outside publish, by POST /api/publish; the server's own jobs for them do not run."`
 	SimSeed     uint64        `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
 	SimAccounts int           `name:"sim-accounts" default:"${sim_accounts}" env:"THOR_SIM_ACCOUNTS" help:"How many paper accounts the simulator has."`
@@ -33,8 +33,16 @@ type Config struct {
 	SimSpeed    float64       `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
 	Retain      time.Duration `name:"retain" default:"${retain}" env:"THOR_RETAIN" help:"How long finished bars are kept."`
 	Calendars   string        `name:"calendars" default:"${calendars}" env:"THOR_CALENDARS" help:"Folder of calendar files over the built-in ones, read again while the server runs. Empty is none."`
-	AuthKey     string        `name:"auth-key" default:"${auth_key}" env:"THOR_AUTH_KEY" help:"Key that signs tokens, at least 32 characters. Without one only this machine's own operator is served."`
-	AuthKeyFile string        `name:"auth-key-file" default:"${auth_key_file}" env:"THOR_AUTH_KEY_FILE" help:"File with that key, instead of auth-key."`
+
+	Upstream         string `name:"upstream" default:"${upstream}" env:"THOR_UPSTREAM" help:"The REST backend to read, for instance http://localhost:8001; it is the source then."`
+	Preset           string `name:"preset" default:"${preset}" env:"THOR_PRESET" help:"How to read it, of the mappings that come with thor: thor."`
+	UpstreamConfig   string `name:"upstream-config" default:"${upstream_config}" env:"THOR_UPSTREAM_CONFIG" help:"File that says how to read it, instead of a preset."`
+	UpstreamUser     string `name:"upstream-user" default:"${upstream_user}" env:"THOR_UPSTREAM_USER" help:"Who signs in there."`
+	UpstreamPassword string `name:"upstream-password" default:"${upstream_password}" env:"THOR_UPSTREAM_PASSWORD" help:"The password; better in the environment than on the command line."`
+	UpstreamToken    string `name:"upstream-token" default:"${upstream_token}" env:"THOR_UPSTREAM_TOKEN" help:"A token that is sent as it is, instead of signing in."`
+
+	AuthKey     string `name:"auth-key" default:"${auth_key}" env:"THOR_AUTH_KEY" help:"Key that signs tokens, at least 32 characters. Without one only this machine's own operator is served."`
+	AuthKeyFile string `name:"auth-key-file" default:"${auth_key_file}" env:"THOR_AUTH_KEY_FILE" help:"File with that key, instead of auth-key."`
 
 	AuthPublicKey     string `name:"auth-public-key" default:"${auth_public_key}" env:"THOR_AUTH_PUBLIC_KEY" help:"PEM file with the Ed25519 public key that checks tokens signed with EdDSA; besides auth-key or alone."`
 	AuthClaimSub      string `name:"auth-claim-sub" default:"${auth_claim_sub}" env:"THOR_AUTH_CLAIM_SUB" help:"The claim of a token that says who it is for: a string or a whole number."`
@@ -71,6 +79,7 @@ func Default() Config {
 		Source:    "sim",
 		SimSeed:   1,
 		SimSpeed:  1,
+		Preset:    "thor",
 		Retain:    30 * 24 * time.Hour,
 		LogLevel:  "info",
 		LogFormat: "text",
@@ -129,15 +138,17 @@ func (c Config) Validate() error {
 			fault("ui-dir", "%s has no index.html", c.UIDir)
 		}
 	}
-	switch c.Source {
-	case "sim":
-	case "none":
-		if c.Virtual() {
-			fault("source", "what comes from outside has the real time, so --sim-start and --sim-speed do not go with none")
-		}
-	default:
-		fault("source", "%q is not a source; there are sim and none", c.Source)
+	switch {
+	case !slices.Contains([]string{simName, upstreamName, noneName}, c.Source):
+		fault("source", "%q is not a source; there are sim, upstream and none", c.Source)
+	case c.Source == upstreamName && c.Upstream == "":
+		fault("upstream", "say where the backend is, for instance --upstream http://localhost:8001")
+	case c.Source != upstreamName && c.Upstream != "":
+		fault("source", "it is %s, and --upstream names a backend to read; take one of them away", c.Source)
+	case c.Source == noneName && c.Virtual():
+		fault("source", "what comes from outside has the real time, so --sim-start and --sim-speed do not go with none")
 	}
+	c.faultsOfUpstream(fault)
 	for _, feature := range c.Outside {
 		if !slices.Contains(thor.FeatureNames(), feature) {
 			fault("outside", "%q is not a feature; there are %s", feature, strings.Join(thor.FeatureNames(), ", "))

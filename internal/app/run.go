@@ -101,6 +101,9 @@ func (a *App) announce(out io.Writer) {
 	if a.source.Caps().Simulated {
 		simulated = " SIMULATED"
 	}
+	if a.source.Caps().Unproven {
+		simulated = " (never run against the real service)"
+	}
 	data := a.data
 	if a.temporary {
 		data += " (temporary: removed at the end)"

@@ -25,8 +25,16 @@ func (a *App) openSource() error {
 }
 
 func (a *App) makeSource() error {
-	if a.config.Source == "none" {
+	switch a.config.Source {
+	case noneName:
 		a.source, a.clock, a.origin = source.None{}, source.None{}.Clock(), "jobs outside"
+		return nil
+	case upstreamName:
+		s, err := openUpstream(a.config)
+		if err != nil {
+			return err
+		}
+		a.source, a.clock, a.origin = s, s.Clock(), fmt.Sprintf("%s at %s", s.Name(), a.config.Upstream)
 		return nil
 	}
 	// The simulator trades by the calendars of the binary alone: what it says is

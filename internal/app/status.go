@@ -67,7 +67,7 @@ func (a *App) Status(context.Context) api.Status {
 	s := api.Status{
 		Version: Version, Build: Build(), Started: a.started.UTC(), UptimeMS: now.Sub(a.started).Milliseconds(),
 		Source: api.SourceStatus{
-			Name: a.source.Name(), Simulated: a.source.Caps().Simulated,
+			Name: a.source.Name(), Simulated: a.source.Caps().Simulated, Unproven: a.source.Caps().Unproven,
 			Virtual: a.clock.Virtual(), Speed: a.clock.Speed(), Time: a.clock.Now().UTC(),
 		},
 		Channel: a.layer.Name(), Data: a.data, Clients: a.hub.Stats().Connections,

@@ -22,6 +22,9 @@ type latestBars struct {
 	bars   map[string]thor.Bar // by the backend's symbol
 }
 
+// maxStep is how far apart two looks may be for the second to be a small one.
+const maxStep = 10 * time.Minute
+
 // at returns the bars as they are in that minute.
 func (l *latestBars) at(ctx context.Context, now time.Time) (map[string]thor.Bar, error) {
 	minute := now.Truncate(time.Minute)
@@ -31,19 +34,23 @@ func (l *latestBars) at(ctx context.Context, now time.Time) (map[string]thor.Bar
 	if asked.Equal(minute) {
 		return bars, nil
 	}
-	session, err := l.source.Bars(ctx, time.Time{})
+	since := asked.Add(-time.Minute) // a look at what is new, unless the last look was long ago
+	if step := minute.Sub(asked); step < 0 || step > maxStep {
+		since = time.Time{}
+	}
+	found, err := l.source.Bars(ctx, since)
 	if err != nil {
 		return nil, err
 	}
 	newest := map[string]thor.Bar{}
-	for _, b := range session { // oldest first
-		if b.TimestampMinute.Before(minute) {
-			newest[symbolOf(b.Symbol, b.Display)] = b
+	for symbol, bar := range bars { // a session that has just begun has no finished bar
+		if bar.TimestampMinute.Before(minute) {
+			newest[symbol] = bar
 		}
 	}
-	for symbol, bar := range bars { // a session that has just begun has no finished bar
-		if _, ok := newest[symbol]; !ok && bar.TimestampMinute.Before(minute) {
-			newest[symbol] = bar
+	for _, b := range found { // oldest first
+		if b.TimestampMinute.Before(minute) {
+			newest[symbolOf(b.Symbol, b.Display)] = b
 		}
 	}
 	l.mu.Lock()

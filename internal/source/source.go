@@ -29,6 +29,9 @@ type Caps struct {
 	// Simulated marks data nobody should take for real. It is shown wherever
 	// the data is.
 	Simulated bool
+	// Unproven marks an adapter that was never run against the real service. It
+	// is shown in status and by the source's check.
+	Unproven bool
 }
 
 // Account is one account at one instant: balance and positions belong

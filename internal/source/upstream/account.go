@@ -1,0 +1,140 @@
+package upstream
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"thor"
+	"thor/internal/source"
+)
+
+// account is one account of the backend, with what paths may say of it.
+type account struct {
+	id   string
+	vars map[string]string
+}
+
+// names reports whether that is one of the account's names.
+func (a account) names(id string) bool {
+	for _, v := range a.vars {
+		if v == id {
+			return true
+		}
+	}
+	return false
+}
+
+func newAccount(id string) account {
+	return account{id, map[string]string{"account": id}}
+}
+
+// list returns the accounts. While the backend cannot be reached it is the list
+// there was.
+func (s *Source) list(ctx context.Context) ([]account, error) {
+	if ids := s.mapping.Accounts.IDs; len(ids) > 0 {
+		list := make([]account, len(ids))
+		for i, id := range ids {
+			list[i] = newAccount(id)
+		}
+		return list, nil
+	}
+	s.mu.Lock()
+	known, at := s.accounts, s.listed
+	s.mu.Unlock()
+	if !at.IsZero() && time.Since(at) < s.mapping.Accounts.every() {
+		return known, nil
+	}
+	list, err := s.askAccounts(ctx)
+	if err != nil {
+		if kind := source.KindOf(err); known != nil && (kind == source.Transient || kind == source.RateLimited) {
+			return known, nil // whoever asks for an account hears of it
+		}
+		return nil, err
+	}
+	s.mu.Lock()
+	s.accounts, s.listed = list, time.Now()
+	s.mu.Unlock()
+	return list, nil
+}
+
+func (s *Source) askAccounts(ctx context.Context) ([]account, error) {
+	e := &s.mapping.Accounts.Endpoint
+	q := question{op: "accounts", endpoint: e}
+	items, err := s.client.list(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	f := fault{op: q.op, asked: "GET " + e.Path[0]}
+	list, seen := make([]account, 0, len(items)), map[string]bool{}
+	for i, item := range items {
+		r, err := e.read(item)
+		if err != nil {
+			return nil, f.bad("account %d: %w", i, err)
+		}
+		a := newAccount(r["id"].text)
+		for name, v := range r {
+			if v.known {
+				a.vars[name] = v.text
+			}
+		}
+		switch {
+		case !thor.ValidID(a.id):
+			return nil, f.bad("account %d: %s is not an id: 1 to 64 of A-Z a-z 0-9 . _ -", i, r["id"].pointer)
+		case seen[a.id]:
+			return nil, f.bad("account %d has the id of another", i)
+		}
+		seen[a.id] = true
+		list = append(list, a)
+	}
+	if len(list) == 0 {
+		return nil, f.hint(source.NotSupported, 0, "Does this user have accounts?", "there is no account")
+	}
+	return list, nil
+}
+
+// balance asks for the balance of one account.
+func (s *Source) balance(ctx context.Context, a account) (thor.AccountBalance, error) {
+	e := &s.mapping.Balance
+	q := question{op: "balance of " + a.id, endpoint: e, vars: a.vars}
+	body, err := s.client.ask(ctx, q)
+	if err != nil {
+		return thor.AccountBalance{}, err
+	}
+	f := fault{op: q.op, asked: "GET " + e.Path[0]}
+	r, err := e.readRoot(body)
+	if err != nil {
+		return thor.AccountBalance{}, f.bad("%w", err)
+	}
+	if id := r["account_id"]; id.known && !a.names(id.text) {
+		return thor.AccountBalance{}, f.bad("%s is another account than was asked for", id.pointer)
+	}
+	b := thor.AccountBalance{
+		AccountID: a.id, Currency: r["currency"].text, Source: name, Timestamp: s.reading(r["timestamp"].time),
+		Cash: r["cash"].dec, Equity: r["equity"].dec, PortfolioValue: r["portfolio_value"].dec,
+		BuyingPower: r["buying_power"].dec, DayTradingBuyingPower: r["day_trading_buying_power"].dec,
+	}
+	if !b.Cash.Known() && !b.Equity.Known() && !b.PortfolioValue.Known() && !b.BuyingPower.Known() {
+		return thor.AccountBalance{}, f.bad("no amount is in it")
+	}
+	return b, nil
+}
+
+// readRoot reads the object an answer is about.
+func (e *Endpoint) readRoot(body any) (row, error) {
+	node, err := e.root(body)
+	if err != nil {
+		return nil, err
+	}
+	return e.read(node)
+}
+
+// symbolVars are what paths may say of a symbol.
+func (s Symbol) symbolVars() map[string]string {
+	vars := maps.Clone(s.Vars)
+	if vars == nil {
+		vars = map[string]string{}
+	}
+	vars["symbol"] = s.Alias
+	return vars
+}

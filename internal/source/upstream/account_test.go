@@ -1,0 +1,207 @@
+package upstream
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"thor"
+	"thor/internal/legacy"
+	"thor/internal/source"
+)
+
+// TestBalancesAreTheSimulators compares what comes through the backend with what
+// the backend has it from.
+func TestBalancesAreTheSimulators(t *testing.T) {
+	t.Parallel()
+	for _, era := range legacy.Eras() {
+		for _, floats := range []bool{true, false} {
+			w := open(t, func(c *legacy.Config) { c.Era, c.Bugs[legacy.BugFloats] = era, floats })
+			want, err := w.sim.Accounts(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := w.Balances(t.Context())
+			if err != nil || len(got) != len(want) {
+				t.Fatalf("era %s: %+v, %v", era, got, err)
+			}
+			for i, b := range got {
+				of := want[i].Balance
+				if b.AccountID != of.AccountID || b.Currency != "USD" || b.Source != "upstream" || !b.Timestamp.Equal(of.Timestamp) {
+					t.Errorf("era %s: %+v, want %+v", era, b, of)
+				}
+				if !b.PortfolioValue.Equal(of.PortfolioValue) || !b.BuyingPower.Equal(of.BuyingPower) {
+					t.Errorf("era %s: %+v, want %+v", era, b, of)
+				}
+				// The cache of a broker's account has neither: unknown, not zero.
+				if cached := era != legacy.EraDev && of.DayTradingBuyingPower.Known(); cached {
+					of.Cash, of.Equity = thor.Decimal{}, thor.Decimal{}
+				}
+				if !b.Cash.Equal(of.Cash) || !b.Equity.Equal(of.Equity) {
+					t.Errorf("era %s: cash %s and equity %s of %s, want %s and %s", era, b.Cash, b.Equity, b.AccountID, of.Cash, of.Equity)
+				}
+			}
+		}
+	}
+}
+
+// TestAnExpiredBrokerTokenIsNoZero holds the first of all rules: no balance is
+// zero because the source failed.
+func TestAnExpiredBrokerTokenIsNoZero(t *testing.T) {
+	t.Parallel()
+	for _, era := range legacy.Eras() {
+		w := open(t, func(c *legacy.Config) { c.Era = era })
+		w.clock.Set(noon.Truncate(30 * time.Minute).Add(29*time.Minute + 30*time.Second))
+		balances, err := w.Balances(t.Context())
+		if source.KindOf(err) != source.BadData || !strings.Contains(err.Error(), "balance of PAPER-1") ||
+			!strings.Contains(err.Error(), "/net_liquidation, /buying_power, /day_trade_bp are all zero: the backend says so while its broker's token has expired") {
+			t.Errorf("era %s: got %v", era, err)
+		}
+		if len(balances) != 1 || balances[0].AccountID != "PAPER-2" || balances[0].PortfolioValue.Sign() == 0 {
+			t.Errorf("era %s: the account on paper: %+v", era, balances)
+		}
+	}
+}
+
+func TestPositionsAreTheSimulators(t *testing.T) {
+	t.Parallel()
+	for _, era := range legacy.Eras() {
+		w := open(t, func(c *legacy.Config) { c.Era = era })
+		want, err := w.sim.Accounts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.Positions(t.Context())
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("era %s: %+v, %v", era, got, err)
+		}
+		for i, p := range got {
+			held := map[string]thor.Position{}
+			for _, row := range p.Positions {
+				held[row.Symbol] = row
+			}
+			if _, ghost := held["EQ.TSLA"]; ghost != (era != legacy.EraDev) {
+				t.Errorf("era %s: a row of a position that was closed: %v", era, ghost)
+			}
+			delete(held, "EQ.TSLA")
+			if of := want[i].Positions; p.AccountID != of.AccountID || len(held) != len(of.Positions) {
+				t.Errorf("era %s: %+v, want %+v", era, p, of)
+			}
+			for _, of := range want[i].Positions.Positions {
+				row := held[of.Symbol]
+				hundredth := thor.NewDecimal(1, 2)
+				same := row.Display == of.Display && row.AssetClass == of.AssetClass && row.Currency == "USD" &&
+					row.Quantity.Equal(of.Quantity) && row.Multiplier.Equal(of.Multiplier) &&
+					row.EntryPrice.Equal(of.EntryPrice) && row.CurrentPrice.Equal(of.CurrentPrice)
+				exact := row.MarketValue.Equal(of.MarketValue) && row.PnL.Equal(of.PnL)
+				if era == legacy.EraDev { // it leaves them to us, and the price of entry is rounded
+					dollar := thor.NewDecimal(1, 0)
+					exact = row.MarketValue.Sub(of.MarketValue).Abs().Cmp(dollar) <= 0 && row.PnL.Sub(of.PnL).Abs().Cmp(dollar) <= 0
+				}
+				if !same || !exact || row.PnLPercent.Sub(of.PnLPercent).Abs().Cmp(hundredth) > 0 {
+					t.Errorf("era %s:\n got %+v\nwant %+v", era, row, of)
+				}
+				if live := p.AccountID == "PAPER-1"; era == legacy.EraDev && live != row.DayPnL.Equal(of.DayPnL) || era != legacy.EraDev && row.DayPnL.Known() {
+					t.Errorf("era %s: the day's profit of %s is %s, want %s", era, row.Symbol, row.DayPnL, of.DayPnL)
+				}
+			}
+		}
+	}
+}
+
+func TestAccountsThatAreGiven(t *testing.T) {
+	t.Parallel()
+	w := open(t, nil, `[accounts]`, "[accounts]\nids = [\"PAPER-2\"]", `"/api/actandpos/{book}/positions?{bookkey}={account}",`, "")
+	balances, err := w.Balances(t.Context())
+	if err != nil || len(balances) != 1 || balances[0].AccountID != "PAPER-2" {
+		t.Errorf("got %+v, %v", balances, err)
+	}
+	dev := open(t, func(c *legacy.Config) { c.Era = legacy.EraDev }, `[accounts]`, "[accounts]\nids = [\"nobody\"]",
+		`"/api/actandpos/{book}/positions?{bookkey}={account}",`, "")
+	// This era answers with the first account when it does not know one.
+	balances, err = dev.Balances(t.Context())
+	if len(balances) != 0 || source.KindOf(err) != source.BadData || !strings.Contains(err.Error(), "/account_id is another account than was asked for") {
+		t.Errorf("got %+v, %v", balances, err)
+	}
+}
+
+func TestSymbols(t *testing.T) {
+	t.Parallel()
+	s := connect(t, Config{URL: "http://localhost:1", Mapping: preset(t)})
+	for _, tt := range []struct {
+		class         thor.AssetClass
+		theirs        string
+		id, display   string
+		point         string
+		known, listed bool
+	}{
+		{thor.AssetFuture, "ES", "FUT.ES", "/ES", "50", true, true},
+		{thor.AssetEquity, "ES", "EQ.ES", "ES", "1", true, false},
+		{thor.AssetFuture, "/MES", "FUT.MES", "/MES", "—", false, false},
+		{thor.AssetFuture, "//ES", "FUT.ES", "/ES", "—", false, false},
+		{thor.AssetEquity, "BRK/B", "EQ.BRK.B", "BRK/B", "1", true, false},
+		{thor.AssetCrypto, "BTC/USD", "CRYPTO.BTC-USD", "BTC/USD", "1", true, false},
+		{thor.AssetFX, "EUR/USD", "FX.EUR-USD", "EUR/USD", "1", true, false},
+		{thor.AssetIndex, "$DJI", "IDX.DJI", "$DJI", "1", true, false},
+		{thor.AssetOption, "SPY   261218C00700000", "OPT.SPY261218C00700000", "SPY   261218C00700000", "100", true, false},
+	} {
+		got, listed := s.symbol(tt.class, tt.theirs)
+		if got.ID != tt.id || got.Display != tt.display || listed != tt.listed || multiplier(got, tt.class).String() != tt.point {
+			t.Errorf("%s %s: got %+v (%v) at %s, want %+v", tt.class, tt.theirs, got, listed, multiplier(got, tt.class), tt)
+		}
+	}
+	for _, tt := range []struct {
+		class, symbol, words string
+	}{
+		{"future", "MES", "nobody says what a point of FUT.MES is worth: add [[symbols]] with id, alias and multiplier"},
+		{"bond", "T", `"bond" is not an asset class of ours`},
+		{"equity", "A B", `the symbol "A B" would be "EQ.A B", which is no id: add [[symbols]] with alias = "A B" and an id`},
+	} {
+		_, err := s.position(row{
+			"asset_class": {text: tt.class, known: true}, "symbol": {text: tt.symbol, known: true},
+			"quantity": {dec: thor.NewDecimal(1, 0), known: true}, "currency": {text: "USD", known: true},
+		})
+		if err == nil || !strings.Contains(err.Error(), tt.words) {
+			t.Errorf("got %v, want %q", err, tt.words)
+		}
+	}
+}
+
+func TestTheAccountsOfABackend(t *testing.T) {
+	t.Parallel()
+	listed := strings.Replace(small, `ids = ["A"]`, "path = \"/accounts\"\nevery = \"1ns\"\nfields.id = { from = \"/id\", required = true }", 1)
+	for _, tt := range []struct {
+		name, body string
+		kind       source.Kind
+		words      string
+	}{
+		{"none", `[]`, source.NotSupported, "there is no account. Does this user have accounts?"},
+		{"without an id", `[{"id":null}]`, source.BadData, "account 0: id: /id is null, and the mapping requires it"},
+		{"an id that cannot be one", `[{"id":"a b"}]`, source.BadData, "account 0: /id is not an id"},
+		{"one twice", `[{"id":1},{"id":"1"}]`, source.BadData, "account 1 has the id of another"},
+		{"no object", `["A"]`, source.BadData, "account 0: it is \"A\", not an object"},
+	} {
+		s, _ := serve(t, say(200, tt.body), func(c *Config) { c.Mapping = parsed(t, listed) })
+		_, err := s.Balances(t.Context())
+		if source.KindOf(err) != tt.kind || !strings.Contains(err.Error(), "accounts: ") || !strings.Contains(err.Error(), tt.words) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.words)
+		}
+	}
+}
+
+// TestAListThatIsAwayHidesNoBalance holds that the accounts there were are asked
+// for while the list of them cannot be read.
+func TestAListThatIsAwayHidesNoBalance(t *testing.T) {
+	t.Parallel()
+	listed := strings.Replace(small, `ids = ["A"]`, "path = \"/accounts\"\nevery = \"1ns\"\nfields.id = { from = \"/id\", required = true }", 1)
+	answers := make(chan string, 3)
+	s, _ := serve(t, handle(map[string]func() string{
+		"/accounts": func() string { return <-answers }, "/balance/A": func() string { return good },
+	}), func(c *Config) { c.Mapping = parsed(t, listed) })
+	for _, answer := range []string{`[{"id":"A"}]`, "", `[{"id":"A"}]`} {
+		answers <- answer
+		if balances, err := s.Balances(t.Context()); err != nil || len(balances) != 1 {
+			t.Errorf("after %q: got %+v, %v", answer, balances, err)
+		}
+	}
+}
