@@ -23,7 +23,8 @@
 //	jobs                what runs on the heartbeat: add your own here
 //	internal/app        wiring; the only package that knows adapters
 //	internal/heartbeat  when jobs run, their deadlines and back-off
-//	internal/source     the contract of sources; sim below it
+//	internal/source     the contract of sources; sim and upstream below it
+//	internal/legacy     a double of the backend people have, over any source
 //	internal/calendar   exchange sessions, holidays, breaks, half days; overrides at run time
 //	internal/pipeline   what is behind Broadcast
 //	internal/store      the contract of the store; sqlite below it

@@ -59,13 +59,19 @@ func (s *Source) list(ctx context.Context) ([]account, error) {
 }
 
 func (s *Source) askAccounts(ctx context.Context) ([]account, error) {
-	e := &s.mapping.Accounts.Endpoint
-	q := question{op: "accounts", endpoint: e}
-	items, err := s.client.list(ctx, q)
+	items, err := s.client.list(ctx, s.accountsQuestion())
 	if err != nil {
 		return nil, err
 	}
-	f := fault{op: q.op, asked: "GET " + e.Path[0]}
+	return s.accountsFrom(items)
+}
+
+func (s *Source) accountsQuestion() question {
+	return question{op: "accounts", endpoint: &s.mapping.Accounts.Endpoint}
+}
+
+func (s *Source) accountsFrom(items []any) ([]account, error) {
+	e, f := &s.mapping.Accounts.Endpoint, s.accountsQuestion().fault()
 	list, seen := make([]account, 0, len(items)), map[string]bool{}
 	for i, item := range items {
 		r, err := e.read(item)
@@ -95,14 +101,20 @@ func (s *Source) askAccounts(ctx context.Context) ([]account, error) {
 
 // balance asks for the balance of one account.
 func (s *Source) balance(ctx context.Context, a account) (thor.AccountBalance, error) {
-	e := &s.mapping.Balance
-	q := question{op: "balance of " + a.id, endpoint: e, vars: a.vars}
-	body, err := s.client.ask(ctx, q)
+	body, err := s.client.ask(ctx, s.balanceQuestion(a))
 	if err != nil {
 		return thor.AccountBalance{}, err
 	}
-	f := fault{op: q.op, asked: "GET " + e.Path[0]}
-	r, err := e.readRoot(body)
+	return s.balanceFrom(a, body)
+}
+
+func (s *Source) balanceQuestion(a account) question {
+	return question{op: "balance of " + a.id, endpoint: &s.mapping.Balance, vars: a.vars}
+}
+
+func (s *Source) balanceFrom(a account, body any) (thor.AccountBalance, error) {
+	f := s.balanceQuestion(a).fault()
+	r, err := s.mapping.Balance.readRoot(body)
 	if err != nil {
 		return thor.AccountBalance{}, f.bad("%w", err)
 	}

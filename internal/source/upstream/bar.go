@@ -103,40 +103,57 @@ func (s *Source) look(ctx context.Context) ([]*tape, error) {
 }
 
 func (s *Source) lookAt(ctx context.Context, t *tape) error {
-	e := &s.mapping.Bars
-	q := question{op: "bars of " + t.symbol.ID, endpoint: e, vars: t.symbol.symbolVars()}
-	body, err := s.client.ask(ctx, q)
+	body, err := s.client.ask(ctx, s.barQuestion(t.symbol))
 	if err != nil {
 		return err
 	}
-	f := fault{op: q.op, asked: "GET " + e.Path[0]}
+	now := s.now()
+	bar, err := s.barFrom(t.symbol, body, now)
+	if err != nil {
+		return err
+	}
+	if bar.Symbol == "" {
+		t.see(now, bar, "null")
+		return nil
+	}
+	t.see(now, bar, strings.Join([]string{
+		bar.Open.String(), bar.High.String(), bar.Low.String(), bar.Close.String(), bar.Volume.String(), bar.VWAP.String(),
+	}, " "))
+	return nil
+}
+
+func (s *Source) barQuestion(symbol Symbol) question {
+	return question{op: "bars of " + symbol.ID, endpoint: &s.mapping.Bars, vars: symbol.symbolVars()}
+}
+
+// barFrom reads a bar; one without a symbol is none.
+func (s *Source) barFrom(symbol Symbol, body any, now time.Time) (thor.Bar, error) {
+	e, f := &s.mapping.Bars, s.barQuestion(symbol).fault()
 	node, err := e.root(body)
 	if err != nil {
-		return f.bad("%w", err)
+		return thor.Bar{}, f.bad("%w", err)
 	}
-	now := s.now()
-	if node == nil { // it has none
-		t.see(now, thor.Bar{}, "null")
-		return nil
+	if node == nil {
+		return thor.Bar{}, nil
 	}
 	r, err := e.read(node)
 	if err != nil {
-		return f.bad("%w", err)
+		return thor.Bar{}, f.bad("%w", err)
 	}
 	bar := thor.Bar{
-		Symbol: t.symbol.ID, Display: cmp.Or(t.symbol.Display, displayOf(thor.AssetClassOf(t.symbol.ID), t.symbol.Alias)), Country: t.symbol.Country,
+		Symbol: symbol.ID, Display: cmp.Or(symbol.Display, displayOf(thor.AssetClassOf(symbol.ID), symbol.Alias)), Country: symbol.Country,
 		Open: r["open"].dec, High: r["high"].dec, Low: r["low"].dec, Close: r["close"].dec, Volume: r["volume"].dec, VWAP: r["vwap"].dec,
 		Final: r["final"].flag,
 	}
 	for _, name := range barNeeds {
 		if v := r[name]; !v.known {
-			return f.bad("%s has no number", v.pointer)
+			return thor.Bar{}, f.bad("%s has no number", v.pointer)
 		}
 	}
 	if minute := r["minute"]; minute.known {
 		bar.TimestampMinute = minute.time.Truncate(time.Minute)
 		if bar.TimestampMinute.After(now) {
-			return f.bad("%s is %s, and it is %s here: one of the clocks is wrong", minute.pointer,
+			return thor.Bar{}, f.bad("%s is %s, and it is %s here: one of the clocks is wrong", minute.pointer,
 				minute.time.Format(time.RFC3339), now.Format(time.RFC3339))
 		}
 	}
@@ -144,12 +161,9 @@ func (s *Source) lookAt(ctx context.Context, t *tape) error {
 	probe := bar
 	probe.TimestampMinute, probe.Timestamp = now.Truncate(time.Minute), now
 	if err := probe.Validate(); err != nil {
-		return f.bad("%w", err)
+		return thor.Bar{}, f.bad("%w", err)
 	}
-	t.see(now, bar, strings.Join([]string{
-		bar.Open.String(), bar.High.String(), bar.Low.String(), bar.Close.String(), bar.Volume.String(), bar.VWAP.String(),
-	}, " "))
-	return nil
+	return bar, nil
 }
 
 // see takes what stands there now. A bar without a minute is dated, if it can

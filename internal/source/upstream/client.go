@@ -161,6 +161,9 @@ type question struct {
 	vars     map[string]string
 }
 
+// fault makes the errors of the question.
+func (q question) fault() fault { return fault{op: q.op, asked: "GET " + q.endpoint.Path[0]} }
+
 // ask asks one of the endpoint's paths, the first that is there, and returns
 // the body.
 func (c *client) ask(ctx context.Context, q question) (any, error) {
@@ -203,6 +206,13 @@ func (c *client) askPath(ctx context.Context, q question) (any, string, error) {
 		}
 	}
 	return nil, paths[order[0]], firstErr
+}
+
+// keptPath is the path of an endpoint that answered last, or else its first.
+func (c *client) keptPath(e *Endpoint) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return e.Path[c.kept[e]]
 }
 
 // expand puts values in the place of {names}.

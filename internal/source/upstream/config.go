@@ -187,10 +187,12 @@ func (f *faults) add(at, format string, args ...any) {
 	f.list = append(f.list, thor.Errorf(thor.EINVALID, "%s: %s: %s", f.file, at, fmt.Sprintf(format, args...)))
 }
 
-// slot is one of our fields: what it takes, and whether we can do without.
+// slot is one of our fields: what it takes, and what it is without a value of
+// theirs.
 type slot struct {
-	name  string
-	takes []Type
+	name    string
+	takes   []Type
+	without string // "" is unknown
 }
 
 var (
@@ -203,42 +205,42 @@ var (
 // The fields of each endpoint, in the order people see them. An endpoint whose
 // list is nil takes any.
 var (
-	whoSlots     = []slot{{"name", takesText}}
+	whoSlots     = []slot{{"name", takesText, ""}}
 	balanceSlots = []slot{
-		{"account_id", takesText},
-		{"currency", takesText},
-		{"cash", takesNumber},
-		{"equity", takesNumber},
-		{"portfolio_value", takesNumber},
-		{"buying_power", takesNumber},
-		{"day_trading_buying_power", takesNumber},
-		{"timestamp", takesTime},
+		{"account_id", takesText, ""},
+		{"currency", takesText, ""},
+		{"cash", takesNumber, ""},
+		{"equity", takesNumber, ""},
+		{"portfolio_value", takesNumber, ""},
+		{"buying_power", takesNumber, ""},
+		{"day_trading_buying_power", takesNumber, ""},
+		{"timestamp", takesTime, "when it was read"},
 	}
 	positionSlots = []slot{
-		{"symbol", takesText},
-		{"asset_class", takesText},
-		{"display", takesText},
-		{"quantity", takesNumber},
-		{"multiplier", takesNumber},
-		{"entry_price", takesNumber},
-		{"current_price", takesNumber},
-		{"market_value", takesNumber},
-		{"pnl", takesNumber},
-		{"pnl_percent", takesNumber},
-		{"day_pnl", takesNumber},
-		{"currency", takesText},
+		{"symbol", takesText, ""},
+		{"asset_class", takesText, ""},
+		{"display", takesText, "theirs, or that of [[symbols]]"},
+		{"quantity", takesNumber, ""},
+		{"multiplier", takesNumber, "that of [[symbols]], or of the asset class"},
+		{"entry_price", takesNumber, ""},
+		{"current_price", takesNumber, ""},
+		{"market_value", takesNumber, "computed"},
+		{"pnl", takesNumber, "computed"},
+		{"pnl_percent", takesNumber, "computed"},
+		{"day_pnl", takesNumber, ""},
+		{"currency", takesText, ""},
 	}
 	barSlots = []slot{
-		{"minute", takesTime},
-		{"open", takesNumber},
-		{"high", takesNumber},
-		{"low", takesNumber},
-		{"close", takesNumber},
-		{"volume", takesNumber},
-		{"vwap", takesNumber},
-		{"final", takesBool},
+		{"minute", takesTime, "dated when it changes"},
+		{"open", takesNumber, ""},
+		{"high", takesNumber, ""},
+		{"low", takesNumber, ""},
+		{"close", takesNumber, ""},
+		{"volume", takesNumber, ""},
+		{"vwap", takesNumber, ""},
+		{"final", takesBool, "when the next minute comes"},
 	}
-	marketSlots = []slot{{"key", takesText}, {"name", takesText}, {"status", takesText}}
+	marketSlots = []slot{{"key", takesText, ""}, {"name", takesText, ""}, {"status", takesText, ""}}
 )
 
 // Needed are the fields an endpoint must map.

@@ -11,13 +11,19 @@ import (
 // positions asks for what one account holds. Without a list there is an error,
 // never an empty list.
 func (s *Source) positions(ctx context.Context, a account) (thor.Positions, error) {
-	e := &s.mapping.Positions
-	q := question{op: "positions of " + a.id, endpoint: e, vars: a.vars}
-	items, err := s.client.list(ctx, q)
+	items, err := s.client.list(ctx, s.positionsQuestion(a))
 	if err != nil {
 		return thor.Positions{}, err
 	}
-	f := fault{op: q.op, asked: "GET " + e.Path[0]}
+	return s.positionsFrom(a, items)
+}
+
+func (s *Source) positionsQuestion(a account) question {
+	return question{op: "positions of " + a.id, endpoint: &s.mapping.Positions, vars: a.vars}
+}
+
+func (s *Source) positionsFrom(a account, items []any) (thor.Positions, error) {
+	e, f := &s.mapping.Positions, s.positionsQuestion(a).fault()
 	p := thor.Positions{AccountID: a.id, Positions: make([]thor.Position, 0, len(items)), Timestamp: s.now()}
 	seen := map[string]bool{}
 	for i, item := range items {
