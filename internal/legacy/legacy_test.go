@@ -44,12 +44,33 @@ func open(t *testing.T, at time.Time, change func(*legacy.Config)) *world {
 	}
 	w := &world{t: t, clock: sourcetest.NewClock(at)}
 	w.source = &sim.Source{Seed: 7, SourceClock: w.clock, Exchanges: known}
+	return w.open(change)
+}
+
+// still is a backend over a simulator whose clock stands still, which many tests
+// share: making one takes a while.
+func still(t *testing.T, at time.Time, change func(*legacy.Config)) *world {
+	t.Helper()
+	known, err := exchanges()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, _ := simulators.LoadOrStore(at, &sim.Source{Seed: 7, SourceClock: sourcetest.NewClock(at), Exchanges: known})
+	w := &world{t: t, source: shared.(*sim.Source)} //nolint:errcheck // nothing else is in it
+	return w.open(change)
+}
+
+var simulators sync.Map // by the time their clocks show
+
+func (w *world) open(change func(*legacy.Config)) *world {
+	w.t.Helper()
 	c := legacy.Config{Source: w.source, Bugs: legacy.AllBugs()}
 	if change != nil {
 		change(&c)
 	}
+	var err error
 	if w.Backend, err = legacy.New(c); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	var pair struct{ Access string }
 	w.read(w.post("/api/users/login/", `{"email":"trader@example.com","password":"simulated"}`), &pair)
@@ -104,7 +125,7 @@ const (
 func TestTheSameSeedAndTimeAreTheSameBytes(t *testing.T) {
 	t.Parallel()
 	for _, era := range legacy.Eras() {
-		one := open(t, noon, func(c *legacy.Config) { c.Era = era })
+		one := still(t, noon, func(c *legacy.Config) { c.Era = era })
 		two := open(t, noon, func(c *legacy.Config) { c.Era = era })
 		if one.token == "" || one.token != two.token {
 			t.Errorf("era %s: the tokens differ", era)
@@ -125,7 +146,7 @@ func TestTheSameSeedAndTimeAreTheSameBytes(t *testing.T) {
 // TestTheNumbersAreTheSimulators compares every amount with the source.
 func TestTheNumbersAreTheSimulators(t *testing.T) {
 	t.Parallel()
-	w := open(t, noon, without(legacy.BugEmptyCache))
+	w := still(t, noon, without(legacy.BugEmptyCache))
 	accounts, err := w.source.Accounts(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +239,7 @@ func TestEachBugCanBeTakenAway(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				w := open(t, tt.at, func(c *legacy.Config) {
+				w := still(t, tt.at, func(c *legacy.Config) {
 					c.Era, c.Bugs = tt.era, bugs
 					c.Markets = marketsAt{known, tt.at}
 				})
@@ -246,7 +267,7 @@ func TestThanksgivingIsADayLikeAnyOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	for bug, want := range map[bool]string{true: "OPEN", false: "CLOSED"} {
-		w := open(t, holiday, func(c *legacy.Config) {
+		w := still(t, holiday, func(c *legacy.Config) {
 			c.Era, c.Markets = legacy.EraHome, marketsAt{known, holiday}
 			c.Bugs[legacy.BugHours] = bug
 		})
@@ -279,7 +300,7 @@ func TestMarketHoursOfTheDay(t *testing.T) {
 		{time.Date(2026, 11, 23, 21, 0, 0, 0, time.UTC), "CLOSED", 17*3600 + 1800},
 		{time.Date(2026, 11, 21, 14, 30, 0, 0, time.UTC), "CLOSED", 48 * 3600},
 	} {
-		w := open(t, tt.at, nil)
+		w := still(t, tt.at, nil)
 		var page struct{ Results []market }
 		w.read(w.get("/api/worldclock/"), &page)
 		usa := page.Results[6]
@@ -296,7 +317,7 @@ type marketsAt struct {
 
 func TestMarketsComeInPages(t *testing.T) {
 	t.Parallel()
-	w := open(t, noon, func(c *legacy.Config) { c.PageSize = 4 })
+	w := still(t, noon, func(c *legacy.Config) { c.PageSize = 4 })
 	next, seen := "/api/global-markets/markets/", 0
 	for pages := 0; next != ""; pages++ {
 		var page struct {
@@ -368,7 +389,7 @@ func TestSignIn(t *testing.T) {
 
 func TestAnETagWithoutItsBug(t *testing.T) {
 	t.Parallel()
-	if tag := open(t, noon, nil).get(paper).Header().Get("ETag"); tag != "" {
+	if tag := still(t, noon, nil).get(paper).Header().Get("ETag"); tag != "" {
 		t.Errorf("the original has an ETag %q", tag)
 	}
 	w := open(t, noon, without(legacy.BugNoETag))

@@ -16,7 +16,7 @@ func TestBalancesAreTheSimulators(t *testing.T) {
 	t.Parallel()
 	for _, era := range legacy.Eras() {
 		for _, floats := range []bool{true, false} {
-			w := open(t, func(c *legacy.Config) { c.Era, c.Bugs[legacy.BugFloats] = era, floats })
+			w := still(t, noon, func(c *legacy.Config) { c.Era, c.Bugs[legacy.BugFloats] = era, floats })
 			want, err := w.sim.Accounts(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -50,8 +50,7 @@ func TestBalancesAreTheSimulators(t *testing.T) {
 func TestAnExpiredBrokerTokenIsNoZero(t *testing.T) {
 	t.Parallel()
 	for _, era := range legacy.Eras() {
-		w := open(t, func(c *legacy.Config) { c.Era = era })
-		w.clock.Set(noon.Truncate(30 * time.Minute).Add(29*time.Minute + 30*time.Second))
+		w := still(t, noon.Truncate(30*time.Minute).Add(29*time.Minute+30*time.Second), func(c *legacy.Config) { c.Era = era })
 		balances, err := w.Balances(t.Context())
 		if source.KindOf(err) != source.BadData || !strings.Contains(err.Error(), "balance of PAPER-1") ||
 			!strings.Contains(err.Error(), "/net_liquidation, /buying_power, /day_trade_bp are all zero: the backend says so while its broker's token has expired") {
@@ -66,7 +65,7 @@ func TestAnExpiredBrokerTokenIsNoZero(t *testing.T) {
 func TestPositionsAreTheSimulators(t *testing.T) {
 	t.Parallel()
 	for _, era := range legacy.Eras() {
-		w := open(t, func(c *legacy.Config) { c.Era = era })
+		w := still(t, noon, func(c *legacy.Config) { c.Era = era })
 		want, err := w.sim.Accounts(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -111,12 +110,12 @@ func TestPositionsAreTheSimulators(t *testing.T) {
 
 func TestAccountsThatAreGiven(t *testing.T) {
 	t.Parallel()
-	w := open(t, nil, `[accounts]`, "[accounts]\nids = [\"PAPER-2\"]", `"/api/actandpos/{book}/positions?{bookkey}={account}",`, "")
+	w := still(t, noon, nil, `[accounts]`, "[accounts]\nids = [\"PAPER-2\"]", `"/api/actandpos/{book}/positions?{bookkey}={account}",`, "")
 	balances, err := w.Balances(t.Context())
 	if err != nil || len(balances) != 1 || balances[0].AccountID != "PAPER-2" {
 		t.Errorf("got %+v, %v", balances, err)
 	}
-	dev := open(t, func(c *legacy.Config) { c.Era = legacy.EraDev }, `[accounts]`, "[accounts]\nids = [\"nobody\"]",
+	dev := still(t, noon, func(c *legacy.Config) { c.Era = legacy.EraDev }, `[accounts]`, "[accounts]\nids = [\"nobody\"]",
 		`"/api/actandpos/{book}/positions?{bookkey}={account}",`, "")
 	// This era answers with the first account when it does not know one.
 	balances, err = dev.Balances(t.Context())

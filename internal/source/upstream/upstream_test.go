@@ -27,10 +27,9 @@ var exchanges = sync.OnceValues(func() (*calendar.Calendar, error) { return cale
 // clock.
 type world struct {
 	*Source
-	clock   *sourcetest.Clock
-	sim     *sim.Source
-	backend *legacy.Backend
-	url     string
+	clock *sourcetest.Clock // nil stands still
+	sim   *sim.Source
+	url   string
 }
 
 func open(t *testing.T, change func(*legacy.Config), edit ...string) *world {
@@ -39,20 +38,41 @@ func open(t *testing.T, change func(*legacy.Config), edit ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{clock: sourcetest.NewClock(noon)}
-	w.sim = &sim.Source{Seed: 7, SourceClock: w.clock, Exchanges: known}
+	clock := sourcetest.NewClock(noon)
+	w := &world{clock: clock, sim: &sim.Source{Seed: 7, SourceClock: clock, Exchanges: known}}
+	return w.open(t, change, edit)
+}
+
+// still is a world whose clock stands still, with a simulator that many tests
+// share: making one takes a while.
+func still(t *testing.T, at time.Time, change func(*legacy.Config), edit ...string) *world {
+	t.Helper()
+	known, err := exchanges()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, _ := simulators.LoadOrStore(at, &sim.Source{Seed: 7, SourceClock: sourcetest.NewClock(at), Exchanges: known})
+	w := &world{sim: shared.(*sim.Source)} //nolint:errcheck // nothing else is in it
+	return w.open(t, change, edit)
+}
+
+var simulators sync.Map // by the time their clocks show
+
+func (w *world) open(t *testing.T, change func(*legacy.Config), edit []string) *world {
+	t.Helper()
 	c := legacy.Config{Source: w.sim, Bugs: legacy.AllBugs()}
 	if change != nil {
 		change(&c)
 	}
-	if w.backend, err = legacy.New(c); err != nil {
+	backend, err := legacy.New(c)
+	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(w.backend)
+	server := httptest.NewServer(backend)
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	w.Source = connect(t, Config{
-		URL: server.URL, Mapping: preset(t, edit...), User: legacy.DefaultUser, Password: legacy.DefaultPassword, SourceClock: w.clock,
+		URL: server.URL, Mapping: preset(t, edit...), User: legacy.DefaultUser, Password: legacy.DefaultPassword, SourceClock: w.sim.SourceClock,
 	})
 	return w
 }
@@ -93,19 +113,14 @@ func preset(t *testing.T, edit ...string) *Mapping {
 
 func TestLaws(t *testing.T) {
 	t.Parallel()
-	for _, era := range legacy.Eras() {
-		t.Run("era "+string(era), func(t *testing.T) {
-			t.Parallel()
-			sourcetest.Run(t, func(t *testing.T) source.Source {
-				w := open(t, func(c *legacy.Config) { c.Era = era })
-				for range 4 { // it has bars when it has seen some change
-					if _, err := w.Bars(t.Context(), time.Time{}); err != nil {
-						t.Fatal(err)
-					}
-					w.clock.Advance(40 * time.Second)
-				}
-				return w.Source
-			})
-		})
-	}
+	sourcetest.Run(t, func(t *testing.T) source.Source {
+		w := open(t, nil)
+		for range 4 { // it has bars when it has seen some change
+			if _, err := w.Bars(t.Context(), time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+			w.clock.Advance(40 * time.Second)
+		}
+		return w.Source
+	})
 }
