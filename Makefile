@@ -93,6 +93,7 @@ smoke:
 	$(FUZZ) -fuzz '^FuzzToken$$' ./internal/auth
 	$(FUZZ) -fuzz '^FuzzResume$$' ./internal/hub
 	$(FUZZ) -fuzz '^FuzzParse$$' ./internal/calendar
+	$(FUZZ) -fuzz '^FuzzAnswers$$' ./internal/source/upstream
 	go test -run '^$$' -bench . -benchtime 10x ./...
 
 # One line over all runs of Go tests, which is what CI reads.

@@ -262,7 +262,7 @@ func TestABackendBeside(t *testing.T) {
 			t.Fatalf("%v did not come as the backend says it; of the others %v", missing(), found)
 		}
 	}
-	if out, _ := s.thor("status"); !strings.Contains(out, "source upstream (never run against the real service)") {
+	if out, _ := s.thor("status"); !strings.Contains(out, "source upstream SIMULATED (never run against the real service)") {
 		t.Errorf("status:\n%s", out)
 	}
 

@@ -110,7 +110,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	if err := a.openCalendars(); err != nil {
 		return err
 	}
-	if err := a.openSource(); err != nil {
+	if err := a.openSource(ctx); err != nil {
 		return err
 	}
 	if err := a.refuseOtherData(ctx); err != nil {
@@ -151,7 +151,7 @@ func (a *App) openStages(ctx context.Context) (err error) {
 	if err := a.verifyAudit(ctx); err != nil {
 		return err
 	}
-	a.stages, a.notes, err = cutover.Open(ctx, cutover.Config{
+	stages, notes, err := cutover.Open(ctx, cutover.Config{
 		Store: a.store, Layer: a.layer, Build: Build(), Overrides: overrides,
 		Force: a.config.Force, ForceFile: filepath.Join(a.data, forceName), Logger: a.logger,
 		Changed: a.changed, Moved: a.moved, Announce: a.announceForces,
@@ -159,7 +159,8 @@ func (a *App) openStages(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.notes = append(a.notes, a.auditFaults...)
+	a.stages = stages
+	a.notes = append(append(a.notes, notes...), a.auditFaults...)
 	return a.logs.Open(ctx, thor.CutoverStream)
 }
 

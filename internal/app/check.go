@@ -53,7 +53,6 @@ type remote interface {
 	source.Source
 	Who(ctx context.Context) (string, error)
 	Skew() (time.Duration, bool)
-	Simulated() bool
 	Limits() []string
 }
 
@@ -70,7 +69,7 @@ func CheckSource(ctx context.Context, c Config, name string) (SourceReport, erro
 	if err != nil {
 		return r, err
 	}
-	r.Simulated, r.Unproven, r.Reachable = s.Caps().Simulated, s.Caps().Unproven, true
+	r.Reachable = true
 	there, isRemote := s.(remote)
 	if !isRemote {
 		r.Cannot = append(r.Cannot, "anything real: its prices are made up, and nobody trades on them", "bars from before 2025")
@@ -84,8 +83,9 @@ func CheckSource(ctx context.Context, c Config, name string) (SourceReport, erro
 			ms := ahead.Milliseconds()
 			r.SkewMS = &ms
 		}
-		r.Simulated, r.Cannot = there.Simulated(), append(r.Cannot, there.Limits()...)
+		r.Cannot = append(r.Cannot, there.Limits()...)
 	}
+	r.Simulated, r.Unproven = s.Caps().Simulated, s.Caps().Unproven // some tell with their first answer
 	return r, s.Close()
 }
 

@@ -102,7 +102,7 @@ func (a *App) announce(out io.Writer) {
 		simulated = " SIMULATED"
 	}
 	if a.source.Caps().Unproven {
-		simulated = " (never run against the real service)"
+		simulated += " (never run against the real service)"
 	}
 	data := a.data
 	if a.temporary {

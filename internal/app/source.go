@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"thor"
@@ -14,8 +15,8 @@ import (
 )
 
 // openSource makes the source and its clock.
-func (a *App) openSource() error {
-	if err := a.makeSource(); err != nil {
+func (a *App) openSource(ctx context.Context) error {
+	if err := a.makeSource(ctx); err != nil {
 		return err
 	}
 	if a.tamper != nil {
@@ -24,7 +25,7 @@ func (a *App) openSource() error {
 	return nil
 }
 
-func (a *App) makeSource() error {
+func (a *App) makeSource(ctx context.Context) error {
 	switch a.config.Source {
 	case noneName:
 		a.source, a.clock, a.origin = source.None{}, source.None{}.Clock(), "jobs outside"
@@ -34,7 +35,8 @@ func (a *App) makeSource() error {
 		if err != nil {
 			return err
 		}
-		a.source, a.clock, a.origin = s, s.Clock(), fmt.Sprintf("%s at %s", s.Name(), a.config.Upstream)
+		a.source, a.clock, a.origin = s, s.Clock(), fmt.Sprintf("%s at %s", s.Name(), strings.TrimRight(a.config.Upstream, "/"))
+		a.notes = append(a.notes, greet(ctx, s, a.config.Upstream))
 		return nil
 	}
 	// The simulator trades by the calendars of the binary alone: what it says is

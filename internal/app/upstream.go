@@ -1,8 +1,11 @@
 package app
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"time"
 
 	"thor"
 	"thor/internal/source"
@@ -83,6 +86,24 @@ func openUpstream(c Config) (*upstream.Source, error) {
 		URL: c.Upstream, Mapping: mapping, User: c.UpstreamUser, Password: c.UpstreamPassword, Token: c.UpstreamToken,
 		Env: os.LookupEnv, SourceClock: source.WallClock{}, Agent: "thor/" + Version,
 	})
+}
+
+// greeting is how long a start waits for a backend that does not answer.
+const greeting = 2 * time.Second
+
+// greet asks the backend who we are, so that the first lines of a server say
+// whether it can be reached, and whether its data is made up. It goes on without
+// an answer: the jobs try again.
+func greet(ctx context.Context, s *upstream.Source, url string) string {
+	ctx, cancel := context.WithTimeout(ctx, greeting)
+	defer cancel()
+	switch who, err := s.Who(ctx); {
+	case err != nil:
+		return "the backend does not answer yet: " + err.Error()
+	case who != "":
+		return fmt.Sprintf("reading %s, signed in as %s", url, who)
+	}
+	return "reading " + url
 }
 
 // UpstreamPreset is the text of a mapping that comes with thor.

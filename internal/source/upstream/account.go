@@ -129,6 +129,9 @@ func (s *Source) balanceFrom(a account, body any) (thor.AccountBalance, error) {
 	if !b.Cash.Known() && !b.Equity.Known() && !b.PortfolioValue.Known() && !b.BuyingPower.Known() {
 		return thor.AccountBalance{}, f.bad("no amount is in it")
 	}
+	if err := b.Validate(); err != nil { // here it can be said who sent it
+		return thor.AccountBalance{}, f.bad("%w", err)
+	}
 	return b, nil
 }
 

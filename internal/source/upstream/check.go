@@ -101,7 +101,7 @@ func (s *Source) Check(ctx context.Context) Report {
 		ms := ahead.Milliseconds()
 		r.SkewMS = &ms
 	}
-	r.Simulated = s.Simulated()
+	r.Simulated = s.Caps().Simulated
 	return r
 }
 

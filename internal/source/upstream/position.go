@@ -42,6 +42,9 @@ func (s *Source) positionsFrom(a account, items []any) (thor.Positions, error) {
 		seen[held.Symbol] = true
 		p.Positions = append(p.Positions, held)
 	}
+	if err := p.Validate(); err != nil { // here it can be said who sent it
+		return thor.Positions{}, f.bad("%w", err)
+	}
 	return p, nil
 }
 

@@ -93,8 +93,11 @@ func New(c Config) (*Source, error) {
 // Name is "upstream".
 func (s *Source) Name() string { return name }
 
-// Caps says that nobody has run it against the real system.
-func (s *Source) Caps() source.Caps { return source.Caps{Unproven: true} }
+// Caps says that nobody has run it against the real system, and whether the
+// backend says that its data is made up, which is known from its first answer.
+func (s *Source) Caps() source.Caps {
+	return source.Caps{Simulated: s.client.isSimulated(), Unproven: true}
+}
 
 // Clock is the source clock.
 func (s *Source) Clock() source.Clock { return s.clock }
@@ -108,9 +111,6 @@ func (s *Source) Close() error {
 // Skew is how far the backend's clock is ahead of this machine's, to a second;
 // false when it has not said.
 func (s *Source) Skew() (time.Duration, bool) { return s.client.skew() }
-
-// Simulated reports whether the backend said that its data is made up.
-func (s *Source) Simulated() bool { return s.client.isSimulated() }
 
 // kept is the last good answer of a feature.
 type kept[T any] struct {
