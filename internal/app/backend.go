@@ -104,13 +104,13 @@ func RunBackend(ctx context.Context, c BackendConfig, out io.Writer, logger *slo
 	if isLoopback(hostOf(addr)) {
 		addr = "localhost:" + portOf(addr)
 	}
+	logger.InfoContext(ctx, "SIMULATED backend: nothing it serves is real", slog.String("addr", addr))
 	fmt.Fprintf(out, "SIMULATED backend, era %s, bugs %s, seed %d\n", c.Era, strings.Join(c.Bugs, ","), c.SimSeed)
 	if s.Clock().Virtual() {
 		fmt.Fprintf(out, "virtual clock: %s, speed %v\n", s.Clock().Now().Format(time.RFC3339), s.Clock().Speed())
 	}
 	fmt.Fprintf(out, "sign in as %s with the password %s\n", legacy.DefaultUser, legacy.DefaultPassword)
 	fmt.Fprintf(out, "REST %s\nCtrl-C stops it.\n", displayURL("http", addr))
-	logger.InfoContext(ctx, "SIMULATED backend: nothing it serves is real", slog.String("addr", addr))
 	return serveAll(ctx, listeners, backend, logger)
 }
 

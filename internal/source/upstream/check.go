@@ -79,11 +79,15 @@ func (s *Source) Check(ctx context.Context) Report {
 	accounts := s.checkAccounts(ctx, &r)
 	shown := false
 	for _, a := range accounts {
-		r.add(s.checkBalance(ctx, a), &shown)
+		if len(m.Balance.Path) > 0 {
+			r.add(s.checkBalance(ctx, a), &shown)
+		}
 	}
 	shown = false
 	for _, a := range accounts {
-		r.add(s.checkPositions(ctx, a), &shown)
+		if len(m.Positions.Path) > 0 {
+			r.add(s.checkPositions(ctx, a), &shown)
+		}
 	}
 	shown = false
 	for _, t := range s.tapes {
@@ -385,7 +389,15 @@ func Mask(text string) string {
 // Limits says in words what the source cannot do.
 func (s *Source) Limits() []string {
 	limits := []string{"it asks, and is told nothing: changes arrive with the next question", "it has no bars from before its start"}
-	if len(s.mapping.Bars.Fields["minute"].From) == 0 {
+	for feature, there := range map[string]bool{
+		"balances": len(s.mapping.Balance.Path) > 0, "positions": len(s.mapping.Positions.Path) > 0, "bars": len(s.tapes) > 0,
+	} {
+		if !there {
+			limits = append(limits, "the mapping has no "+feature)
+		}
+	}
+	slices.Sort(limits)
+	if len(s.tapes) > 0 && len(s.mapping.Bars.Fields["minute"].From) == 0 {
 		limits = append(limits, "bars have no time of their own: they are dated when they change, and may be a minute off")
 	}
 	return append(limits, "the states of markets come from thor's calendar")

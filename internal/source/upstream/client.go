@@ -24,7 +24,8 @@ const (
 	maxBody      = 4 << 20 // of one answer, unpacked
 	maxPages     = 20      // of one list
 	maxRedirects = 3
-	maxTags      = 1000      // of answers that are remembered
+	maxTags      = 256       // of answers that are remembered
+	maxTagged    = 256 << 10 // of one of them
 	maxWait      = time.Hour // however long a backend wants to be left alone
 	timeout      = 4 * time.Second
 	// pause is how long nothing is asked after a 429 that does not say, and after
@@ -291,7 +292,7 @@ func (c *client) getOnce(ctx context.Context, q question, path, target, token st
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if etag := got.header.Get("ETag"); etag != "" {
+	if etag := got.header.Get("ETag"); etag != "" && len(got.data) <= maxTagged {
 		if len(c.tags) >= maxTags { // it has new URLs all the time
 			clear(c.tags)
 		}

@@ -124,26 +124,27 @@ func (k kept[T]) youngEnough(every time.Duration) bool {
 	return !k.at.IsZero() && time.Since(k.at) < every-every/10
 }
 
-// Balances asks for the balance of every account.
+// Balances asks for the balance of every account. A mapping without them has
+// none.
 func (s *Source) Balances(ctx context.Context) ([]thor.AccountBalance, error) {
-	return perAccount(ctx, s, &s.balances, s.mapping.Balance.every(), s.balance)
+	return perAccount(ctx, s, &s.balances, &s.mapping.Balance, s.balance)
 }
 
-// Positions asks for what every account holds.
+// Positions asks for what every account holds. A mapping without them has none.
 func (s *Source) Positions(ctx context.Context) ([]thor.Positions, error) {
-	return perAccount(ctx, s, &s.holdings, s.mapping.Positions.every(), s.positions)
+	return perAccount(ctx, s, &s.holdings, &s.mapping.Positions, s.positions)
 }
 
 // perAccount asks one question for every account, unless the last answer is
 // young enough. What could be read comes with the errors of what could not.
-func perAccount[T any](ctx context.Context, s *Source, last *kept[T], every time.Duration, ask func(context.Context, account) (T, error)) ([]T, error) {
-	if err := ctx.Err(); err != nil {
+func perAccount[T any](ctx context.Context, s *Source, last *kept[T], e *Endpoint, ask func(context.Context, account) (T, error)) ([]T, error) {
+	if err := ctx.Err(); err != nil || len(e.Path) == 0 {
 		return nil, err
 	}
 	s.mu.Lock()
 	answer := *last
 	s.mu.Unlock()
-	if answer.youngEnough(every) {
+	if answer.youngEnough(e.every()) {
 		return answer.values, nil
 	}
 	accounts, err := s.list(ctx)

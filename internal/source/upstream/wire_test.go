@@ -450,6 +450,33 @@ func TestAQuestionIsNotAskedTooOften(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotMappedIsNotAskedFor reads a mapping that has bars alone, and one
+// without them.
+func TestWhatIsNotMappedIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	for text, lacks := range map[string]string{barMapping: "the mapping has no balances", small: "the mapping has no bars"} {
+		s, _ := serve(t, say(500, `{}`), func(c *Config) { c.Mapping = parsed(t, text) })
+		_, balances := s.Balances(t.Context())
+		_, positions := s.Positions(t.Context())
+		_, bars := s.Bars(t.Context(), time.Time{})
+		barsAlone := text == barMapping
+		if (balances == nil) != barsAlone || (positions == nil) != barsAlone || (bars == nil) == barsAlone {
+			t.Errorf("balances: %v, positions: %v, bars: %v", balances, positions, bars)
+		}
+		if who, err := s.Who(t.Context()); who != "" || err != nil {
+			t.Errorf("it is %q, %v", who, err)
+		}
+		if limits := strings.Join(s.Limits(), "\n"); !strings.Contains(limits, lacks) {
+			t.Errorf("its limits: %s", limits)
+		}
+		for _, e := range s.Check(t.Context()).Endpoints {
+			if e.Problem == "" || barsAlone != (e.Endpoint == "bars") {
+				t.Errorf("checked %+v", e)
+			}
+		}
+	}
+}
+
 func TestATimeAheadOfOursIsNow(t *testing.T) {
 	t.Parallel()
 	s, _ := serve(t, say(200, `{"net":1,"at":"2099-01-01T00:00:00Z"}`), nil)
