@@ -94,12 +94,13 @@ func (c *conn) undefault(asked []thor.StreamID) {
 	c.followAt, c.following, c.unwanted = time.Time{}, false, nil
 }
 
-// unsubscribe stops following streams; the default leaves them out as well.
+// unsubscribe stops following streams; the default leaves them out as well, also
+// those there are not now, whose feature may be off.
 func (c *conn) unsubscribe(ids []thor.StreamID) {
 	for _, id := range ids {
 		c.detach(id)
-		_, err := c.hub.Logs.Attach(c.principal, id)
-		if err == nil && (c.following || !c.followAt.IsZero()) {
+		byDefault := c.following || !c.followAt.IsZero()
+		if byDefault && len(c.unwanted) < maxUnwanted && stream.MaySee(c.principal, id) {
 			if c.unwanted == nil {
 				c.unwanted = map[thor.StreamID]bool{}
 			}

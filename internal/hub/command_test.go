@@ -112,6 +112,18 @@ func TestSubscribe(t *testing.T) {
 		c.want("positions:NEW/2")
 		c.silent(50 * time.Millisecond)
 	})
+	environments(t, "an unsubscribe holds for a stream there is not yet", nil, func(t *testing.T, w *world) {
+		w.publish(t, draft("global_market", 1))
+		c := w.dial(t)
+		c.want("hello", "snapshot global_market/1")
+		c.send(`{"type":"unsubscribe","streams":["positions:A"]}`)
+		c.want("unsubscribed")
+		w.publish(t, draft("positions:A", 1), draft("positions:NEW", 1))
+		c.want("snapshot positions:NEW/1")
+		w.publish(t, draft("positions:A", 2), draft("positions:NEW", 2))
+		c.want("positions:NEW/2")
+		c.silent(50 * time.Millisecond)
+	})
 	environments(t, "unsubscribe and subscriptions", nil, func(t *testing.T, w *world) {
 		w.publish(t, draft("positions:A", 1), draft("global_market", 1))
 		c := w.dial(t)

@@ -69,6 +69,10 @@ type conn struct {
 // for it.
 const maxControl = 64 << 10
 
+// maxUnwanted bounds what is remembered of a client that leaves one stream after
+// the other, which need not exist.
+const maxUnwanted = 1000
+
 // open greets the client, or waits for its token.
 func (c *conn) open() {
 	now := time.Now()
