@@ -3,7 +3,8 @@
 // job asks for.
 //
 // A job has a deadline, never overlaps itself, and never delays another. When
-// it fails it is tried again with back-off. One that does not stop at its
+// it fails it is tried again with back-off; when it fails in part it keeps its
+// beat, so that the part that works stays as young as ever. One that does not stop at its
 // deadline is not abandoned: it is shown by name, and runs again when it has
 // returned.
 //
@@ -220,6 +221,9 @@ func (b *Beat) finish(e *entry, r result) {
 	} else {
 		e.failures++
 		wait := backOff(e.failures)
+		if part, ok := errors.AsType[partial](r.err); ok && part.Partial() {
+			wait = align(r.ended.wall, e.interval).Sub(r.ended.wall)
+		}
 		if named, ok := errors.AsType[notBefore](r.err); ok {
 			if at := named.NotBefore(); at.Sub(r.ended.wall) > wait {
 				e.at = at
@@ -242,6 +246,12 @@ func beatsWithin(interval time.Duration, r result) int {
 type notBefore interface {
 	error
 	NotBefore() time.Time
+}
+
+// partial is an error of a run that has done a part of its work.
+type partial interface {
+	error
+	Partial() bool
 }
 
 // align returns the next multiple of the interval after t.

@@ -117,6 +117,21 @@ func TestBeat(t *testing.T) {
 		}
 	})
 
+	bubble(t, "a job that fails in part keeps its beat, but for a time it was told", func(t *testing.T) {
+		var runs diary
+		start(t, &Beat{Jobs: []Job{{Name: "partly", Interval: second, Run: func(context.Context) error {
+			if runs.note() == 3 {
+				return errors.Join(partly{}, limited{at: time.Now().Add(10 * second)})
+			}
+			return fmt.Errorf("one account: %w", partly{})
+		}}}})
+		time.Sleep(15*second + second/2)
+		want := []time.Duration{0, second, 2 * second, 12 * second, 13 * second, 14 * second, 15 * second}
+		if diff := cmp.Diff(want, runs.offsets()); diff != "" {
+			t.Errorf("runs (-want +got):\n%s", diff)
+		}
+	})
+
 	bubble(t, "a failing job is retried with back-off and then beats again", func(t *testing.T) {
 		var runs diary
 		var log strings.Builder
@@ -318,6 +333,11 @@ func TestBeat(t *testing.T) {
 		}
 	})
 }
+
+type partly struct{}
+
+func (partly) Error() string { return "one of two" }
+func (partly) Partial() bool { return true }
 
 type limited struct{ at time.Time }
 

@@ -49,6 +49,18 @@ func (e *Error) Unwrap() error { return e.Err }
 // time when the source did not say.
 func (e *Error) NotBefore() time.Time { return e.RetryAt }
 
+// Partial is an answer that is good in part: what could not be read is in Err,
+// and the rest came with it.
+type Partial struct{ Err error }
+
+func (p *Partial) Error() string { return p.Err.Error() }
+
+func (p *Partial) Unwrap() error { return p.Err }
+
+// Partial says to whoever asks in beats to go on in beats: the part that failed
+// must not make the rest old.
+func (*Partial) Partial() bool { return true }
+
 // KindOf returns the kind of the first [Error] in err's chain, "" for nil, and
 // Transient for any other error.
 func KindOf(err error) Kind {

@@ -1,7 +1,10 @@
 package upstream
 
 import (
+	"errors"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -202,5 +205,36 @@ func TestAListThatIsAwayHidesNoBalance(t *testing.T) {
 		if balances, err := s.Balances(t.Context()); err != nil || len(balances) != 1 {
 			t.Errorf("after %q: got %+v, %v", answer, balances, err)
 		}
+	}
+}
+
+// TestOneAccountOfTwo has a backend that refuses one account: the other comes
+// all the same, the trouble is told each time, and each is asked once an
+// interval.
+func TestOneAccountOfTwo(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	s, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if strings.HasSuffix(r.URL.Path, "/B") {
+			say(http.StatusInternalServerError, `{}`)(w, r)
+			return
+		}
+		say(http.StatusOK, `{"id":"A","net":"10.00","cash":"5.00"}`)(w, r)
+	}, func(c *Config) {
+		text := strings.Replace(strings.Replace(small, `["A"]`, `["A", "B"]`, 1), `every = "1ns"`, `every = "1h"`, 1)
+		c.Mapping = parsed(t, text)
+	})
+	for range 3 {
+		balances, err := s.Balances(t.Context())
+		if len(balances) != 1 || balances[0].AccountID != "A" {
+			t.Errorf("balances %+v, want that of A", balances)
+		}
+		if part, ok := errors.AsType[*source.Partial](err); !ok || source.KindOf(part) != source.Transient {
+			t.Errorf("the error is %v, want one of a part", err)
+		}
+	}
+	if got := asked.Load(); got != 2 {
+		t.Errorf("asked %d times, want once for each account", got)
 	}
 }

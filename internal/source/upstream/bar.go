@@ -55,9 +55,6 @@ func (s *Source) Bars(ctx context.Context, since time.Time) ([]thor.Bar, error) 
 		return nil, ctx.Err()
 	}
 	tapes, err := s.look(ctx)
-	if err != nil {
-		err = asItIs(ctx, err)
-	}
 	var all []thor.Bar
 	for _, t := range tapes {
 		all = append(all, t.since(since)...)
@@ -72,10 +69,10 @@ func (s *Source) Bars(ctx context.Context, since time.Time) ([]thor.Bar, error) 
 // tapes that are up to date.
 func (s *Source) look(ctx context.Context) ([]*tape, error) {
 	s.mu.Lock()
-	asked := s.asked
+	answer := s.looked
 	s.mu.Unlock()
-	if every := s.mapping.Bars.every(); !asked.IsZero() && time.Since(asked) < every-every/10 {
-		return s.tapes, nil
+	if answer.youngEnough(s.mapping.Bars.every()) {
+		return answer.values, answer.err
 	}
 	failed := make([]error, len(s.tapes))
 	var group errgroup.Group
@@ -93,13 +90,7 @@ func (s *Source) look(ctx context.Context) ([]*tape, error) {
 			good = append(good, t)
 		}
 	}
-	err := gather(failed)
-	if err == nil {
-		s.mu.Lock()
-		s.asked = time.Now()
-		s.mu.Unlock()
-	}
-	return good, err
+	return keep(ctx, s, &s.looked, good, gather(failed))
 }
 
 func (s *Source) lookAt(ctx context.Context, t *tape) error {

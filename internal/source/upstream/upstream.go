@@ -50,7 +50,7 @@ type Source struct {
 	mu       sync.Mutex // guards what follows
 	accounts []account
 	listed   time.Time
-	asked    time.Time // when bars were last read without an error
+	looked   kept[*tape] // whose latest bar was read
 	balances kept[thor.AccountBalance]
 	holdings kept[thor.Positions]
 }
@@ -112,9 +112,10 @@ func (s *Source) Close() error {
 // false when it has not said.
 func (s *Source) Skew() (time.Duration, bool) { return s.client.skew() }
 
-// kept is the last good answer of a feature.
+// kept is the last answer of a feature that was good, or good in part.
 type kept[T any] struct {
 	values []T
+	err    error // what was not
 	at     time.Time
 }
 
@@ -145,7 +146,7 @@ func perAccount[T any](ctx context.Context, s *Source, last *kept[T], e *Endpoin
 	answer := *last
 	s.mu.Unlock()
 	if answer.youngEnough(e.every()) {
-		return answer.values, nil
+		return answer.values, answer.err
 	}
 	accounts, err := s.list(ctx)
 	if err != nil {
@@ -167,13 +168,22 @@ func perAccount[T any](ctx context.Context, s *Source, last *kept[T], e *Endpoin
 			good = append(good, v)
 		}
 	}
-	if err := gather(failed); err != nil {
+	return keep(ctx, s, last, good, gather(failed))
+}
+
+// keep remembers an answer that is good, or good in part, and returns it. One
+// that was cut off is asked for again.
+func keep[T any](ctx context.Context, s *Source, last *kept[T], good []T, err error) ([]T, error) {
+	if ctx.Err() != nil || err != nil && len(good) == 0 {
 		return good, asItIs(ctx, err)
 	}
+	if err != nil {
+		err = &source.Partial{Err: err}
+	}
 	s.mu.Lock()
-	*last = kept[T]{good, time.Now()}
+	*last = kept[T]{good, err, time.Now()}
 	s.mu.Unlock()
-	return good, nil
+	return good, err
 }
 
 // asItIs returns the context's own error when it was cancelled, whatever that
