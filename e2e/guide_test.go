@@ -13,11 +13,21 @@ import (
 	"time"
 )
 
-// TestAFifthFeature builds what docs/integration-guide.md shows, to the letter,
-// and looks whether it gives what the guide promises.
-func TestAFifthFeature(t *testing.T) {
+const guide = "docs/integration-guide.md"
+
+// TestTheGuide does what the guide says, from its first line to its last, and
+// looks whether the feature it ends with is what it promises.
+func TestTheGuide(t *testing.T) {
 	t.Parallel()
-	s := serveWith(t, buildWith(t, guideFiles(t)), t.TempDir(), "127.0.0.1:0")
+	r := readerOf(t, guide)
+	r.walk()
+	t.Run("the fifth feature", func(t *testing.T) {
+		aFifthFeature(t, serveWith(t, filepath.Join(r.dir, "bin", "thor"), t.TempDir(), "127.0.0.1:0"))
+	})
+}
+
+func aFifthFeature(t *testing.T, s *server) {
+	t.Helper()
 	c := connect(t, s)
 	list, ok := c.until(5*time.Second, func(m message) bool { return m.Type == "orders" && !m.Snapshot })
 	if !ok {
@@ -66,36 +76,26 @@ func TestAFifthFeatureKeepsTheLaws(t *testing.T) {
 	}
 }
 
-// guideFiles reads the files and lines of the guide.
+// guideFiles are the files of the server the guide writes and edits.
 func guideFiles(t *testing.T) map[string]string {
 	t.Helper()
-	guide, err := os.ReadFile("../docs/integration-guide.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	files := map[string]string{}
-	block := regexp.MustCompile("(?s)<!-- (file|line): (\\S+)(?: (after|before) (.*?))? -->\n```go\n(.*?)```")
-	for _, m := range block.FindAllStringSubmatch(string(guide), -1) {
-		kind, path, where, line, code := m[1], filepath.Join(root, m[2]), m[3], m[4], m[5]
-		if kind == "file" {
-			files[path] = code
-			continue
-		}
-		before, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		with := line + "\n" + code
-		if where == "before" {
-			with = strings.TrimPrefix(code, "\t") + "\t" + line + "\n"
-		}
-		files[path] = strings.Replace(string(before), line+"\n", with, 1)
-		if files[path] == string(before) {
-			t.Fatalf("%s has no line %q", m[2], line)
+	for _, b := range readPage(t, guide).blocks {
+		kind, mark, _ := strings.Cut(b.mark, ": ")
+		switch {
+		case b.lang != "go" || kind == "from":
+		case kind == "file":
+			files[filepath.Join(root, mark)] = b.text
+		default:
+			path, edited, err := b.edit(mark, func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(root, path)) })
+			if err != nil {
+				t.Fatalf("%s:%d: %v", guide, b.line, err)
+			}
+			files[filepath.Join(root, path)] = string(edited)
 		}
 	}
 	if len(files) != 4 {

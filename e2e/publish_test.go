@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,18 +15,16 @@ import (
 	"time"
 )
 
-// guideBlock returns a code block of the guide that a comment marks.
-func guideBlock(t *testing.T, name string) string {
+// guideBlock returns the block of the guide that has a mark.
+func guideBlock(t *testing.T, mark string) string {
 	t.Helper()
-	guide, err := os.ReadFile("../docs/integration-guide.md")
-	if err != nil {
-		t.Fatal(err)
+	for _, b := range readPage(t, guide).blocks {
+		if b.mark == mark {
+			return b.text
+		}
 	}
-	m := regexp.MustCompile("(?s)<!-- run: " + name + " -->\n```\\w+\n(.*?)```").FindSubmatch(guide)
-	if m == nil {
-		t.Fatalf("the guide has no block %q", name)
-	}
-	return string(m[1])
+	t.Fatalf("the guide has no block with the mark %q", mark)
+	return ""
 }
 
 // python runs a script beside thor_ws.py against the server and returns what it
@@ -67,7 +64,7 @@ func TestTheGuidesPythonJob(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "--outside", "intraday")
 	c := connect(t, s)
-	s.python(guideBlock(t, "python") + bars + "IntradayBarsJob().execute()\n")
+	s.python("import sys; sys.modules['__main__'].__name__ = 'job'\n" + guideBlock(t, "file: bars_job.py") + bars + "IntradayBarsJob().execute()\n")
 	list, ok := c.until(10*time.Second, func(m message) bool { return m.Stream == "intraday:FUT.YM" && m.Seq == 3 })
 	if !ok {
 		t.Fatalf("no third bar among %d messages", len(list))
@@ -98,58 +95,58 @@ print(thor_ws.flush(2))
 func TestTheGuidesCurl(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "--source", "none")
-	out, err := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(guideBlock(t, "curl"), "localhost:8000", s.addr)).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(guideBlock(t, "run: curl"), "localhost:8000", s.addr)).CombinedOutput()
 	if err != nil || string(out) != `{"accepted":1,"stream":"intraday:FUT.ES","seq":1}` {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-// TestAPythonJobIsNeverHeldUp measures the job's own time: with the server up,
-// hanging, and gone.
+// TestAPythonJobIsNeverHeldUp runs a job with the server up, hanging, and gone.
+// A call that waited for the server would take an hour, as the client is set up
+// here, and the job has a minute. What the job's own thread computes is the same
+// too: the least of many rounds, for the machine is shared.
 func TestAPythonJobIsNeverHeldUp(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "--source", "none")
 	const job = `
-import json, logging, os, time, thor_ws
+import logging, os, signal, time, thor_ws
 logging.disable(logging.CRITICAL)
-calls, begun, longest = 5000, time.perf_counter(), 0
-for i in range(calls):
-    call = time.perf_counter()
-    thor_ws.WebSocketFeatureFlags().is_intraday_enabled()
-    thor_ws.broadcast_to_websocket_sync(None, thor_ws.build_intraday_bar_message(
-        {"symbol": "EQ.S%d" % (i % 50), "timestamp_minute": 1795447800 + 60 * (i // 50), "open": 1, "high": 1, "low": 1, "close": 1, "volume": i}))
-    longest = max(longest, time.perf_counter() - call)
-print(json.dumps({"seconds": time.perf_counter() - begun, "longest": longest}), flush=True)
+signal.alarm(60)
+thor_ws._sender.CONNECT = thor_ws._sender.ANSWER = 3600
+def calls(first):
+    begun = time.thread_time()
+    for i in range(first, first + 200):
+        if thor_ws.WebSocketFeatureFlags().is_intraday_enabled():
+            thor_ws.broadcast_to_websocket_sync(None, thor_ws.build_intraday_bar_message(
+                {"symbol": "EQ.S%d" % (i % 50), "timestamp_minute": 1795447800 + 60 * (i // 50), "open": 1, "high": 1, "low": 1, "close": 1, "volume": i}))
+    return time.thread_time() - begun
+calls(0)
+begun = time.perf_counter()
+least = min(calls(i * 200) for i in range(1, 26))
+print(least, time.perf_counter() - begun, thor_ws.stats()["queued"], flush=True)
 os._exit(0)  # what is still queued is not the job's time
 `
-	run := func() (seconds, longest float64) {
-		var out struct{ Seconds, Longest float64 }
-		if err := json.Unmarshal([]byte(s.python(job)), &out); err != nil {
-			t.Fatal(err)
+	run := func() (computed, passed float64) {
+		var queued int
+		if _, err := fmt.Sscan(s.python(job), &computed, &passed, &queued); err != nil || queued != 5200 {
+			t.Fatalf("%d messages queued, %v", queued, err)
 		}
-		return out.Seconds, out.Longest
+		return computed, passed
 	}
-	up, upLongest := run()
+	up, upPassed := run()
 	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	hanging, hangingLongest := run()
+	hanging, hangingPassed := run()
 	if err := s.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	s.kill()
-	gone, goneLongest := run()
-	t.Logf("5,000 calls: up %.2f s (longest %.4f), hanging %.2f s (%.4f), gone %.2f s (%.4f)", up, upLongest, hanging, hangingLongest, gone, goneLongest)
-	// Waiting for the network even once would take seconds: the client's timeout is five.
-	for what, longest := range map[string]float64{"hanging": hangingLongest, "gone": goneLongest} {
-		if longest > upLongest+1 {
-			t.Errorf("with the server %s one call took %.2f s, with it up the longest took %.4f s", what, longest, upLongest)
-		}
-	}
-	for what, seconds := range map[string]float64{"hanging": hanging, "gone": gone} {
-		if seconds > 2*up+1 {
-			t.Errorf("with the server %s the job took %.2f s, with it up %.2f s", what, seconds, up)
-		}
+	gone, gonePassed := run()
+	t.Logf("200 calls compute for %.1f ms with the server up, %.1f hanging, %.1f gone; 5,000 take %.2f, %.2f and %.2f s",
+		up*1e3, hanging*1e3, gone*1e3, upPassed, hangingPassed, gonePassed)
+	if hanging > 2*up || gone > 2*up {
+		t.Errorf("the job computes for %.1f ms with the server up, %.1f with it hanging, %.1f with it gone", up*1e3, hanging*1e3, gone*1e3)
 	}
 }
 
