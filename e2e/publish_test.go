@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,7 +40,9 @@ func (s *server) python(script string, env ...string) string {
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(s.t.Context(), "python3", "-B", file)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute) // no job takes as long
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "python3", "-B", file)
 	cmd.Env = append(append(os.Environ(), "PYTHONPATH="+client, "THOR_URL="+s.URL), env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -77,14 +80,22 @@ func TestTheGuidesPythonJob(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^job intraday outside, by local operator: 3 messages, the last \S+ s ago$`).MatchString(out) {
 		t.Errorf("status:\n%s", out)
 	}
-	// The other features come from the server's own jobs, and nobody else may publish them.
+	// The other features come from the server's own jobs, and nobody else may publish
+	// them. Who tries does not lose what is theirs.
 	answer := s.python(`
 import thor_ws
 print(thor_ws.broadcast_to_websocket_sync(None, thor_ws.build_account_balance_message({"account_id": "PAPER-1", "cash": 1})))
-print(thor_ws.flush(2))
+print(thor_ws.broadcast_to_websocket_sync(None, thor_ws.build_intraday_bar_message(
+    {"future": "YM", "timestamp_minute": "2026-11-23T15:03:00", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1})))
+while thor_ws.stats()["waiting"] > 1:
+    thor_ws.flush(0.1)
+print(thor_ws.flush(0.1), thor_ws.stats())
 `)
-	if answer != "True\nFalse\n" {
-		t.Errorf("a message for a feature of the server's own: %q", answer)
+	if want := "True\nTrue\nFalse {'queued': 2, 'sent': 1, 'replaced': 0, 'dropped': 0, 'refused': 0, 'waiting': 1}\n"; answer != want {
+		t.Errorf("a message for a feature of the server's own, and one for another: got %q, want %q", answer, want)
+	}
+	if _, ok := c.until(10*time.Second, func(m message) bool { return m.Stream == "intraday:FUT.YM" && m.Seq == 4 }); !ok {
+		t.Error("the bar does not come")
 	}
 	_, body := s.get("/api/account/balance?account_id=PAPER-1")
 	if !strings.Contains(string(body), `"source":"sim"`) {

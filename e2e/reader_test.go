@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,9 +76,9 @@ func parsePage(path, text string) (page, error) {
 	}
 	for i, b := range p.blocks {
 		kind, _, _ := strings.Cut(b.mark, ": ")
-		known := b.lang == "sh" || b.lang == "text" && i > 0 && p.blocks[i-1].lang == "sh" || slices.Contains([]string{"file", "line", "from"}, kind)
+		known := b.lang == "sh" || b.lang == "toml" || b.lang == "text" && i > 0 && p.blocks[i-1].lang == "sh" || slices.Contains([]string{"file", "line", "from"}, kind)
 		if !known {
-			return fault(b.line, "a block of %q is neither run (sh), nor printed (text, below sh), nor has it a mark above it (<!-- file: PATH -->, line: PATH after LINE, from: PATH)", b.lang)
+			return fault(b.line, "a block of %q is neither run (sh), nor taken (toml), nor printed (text, below sh), nor has it a mark above it (<!-- file: PATH -->, line: PATH after LINE, from: PATH)", b.lang)
 		}
 		if strings.TrimSpace(b.text) == "" {
 			return fault(b.line, "the block is empty")
@@ -133,6 +134,10 @@ func (b block) edit(mark string, read func(path string) ([]byte, error)) (path s
 //   - text: what the block above it prints. Its lines are there in this order,
 //     with others between them; … stands for anything, a number for any number,
 //     space for any space. Commands that only look are run again until it is so.
+//     An answer of REST that is a problem is none, unless it is shown, or the
+//     comment behind the command has its status: # 403.
+//   - toml: settings, or tables of a mapping, which stand in the place of those of
+//     the preset; the server takes them.
 //   - a mark above a block: file: PATH writes it; line: PATH after LINE, or
 //     before LINE, puts it into a file; from: PATH says that it stands there.
 //
@@ -274,6 +279,8 @@ func (r *reader) walk() {
 			if text, err = r.read(mark); err == nil && !bytes.Contains(text, []byte(b.text)) {
 				err = fmt.Errorf("this does not stand in %s", mark)
 			}
+		case b.lang == "toml":
+			err = r.takes(b.text)
 		}
 		if err != nil {
 			r.t.Fatalf("%s: %v", r.at(b.line), err)
@@ -282,6 +289,35 @@ func (r *reader) walk() {
 	for _, b := range r.page.inline {
 		r.mention(b)
 	}
+}
+
+// takes looks whether the server takes a piece of its configuration.
+func (r *reader) takes(text string) error {
+	file := filepath.Join(r.t.TempDir(), "piece.toml")
+	cmd := exec.CommandContext(r.t.Context(), binary, "config", "check", "--config", file)
+	tables := regexp.MustCompile(`(?m)^\[+(\w+)`).FindAllStringSubmatch(text, -1)
+	if tables != nil { // of a mapping
+		mapping, err := exec.CommandContext(r.t.Context(), binary, "upstream", "preset", "thor").Output()
+		if err != nil {
+			return err
+		}
+		for _, table := range tables {
+			mapping = regexp.MustCompile(`(?m)^\[+`+table[1]+`\b.*\n([^\[].*\n|\n)*`).ReplaceAll(mapping, nil)
+		}
+		text = string(mapping) + "\n" + text
+		cmd = exec.CommandContext(r.t.Context(), binary, "config", "check", "--upstream", "http://localhost:8001", "--upstream-config", file)
+	}
+	cmd.Dir, cmd.Env = r.dir, os.Environ()
+	for _, m := range regexp.MustCompile(`\$(\w+)`).FindAllStringSubmatch(text, -1) {
+		cmd.Env = append(cmd.Env, m[1]+"=x")
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return err
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("the server does not take it: %s", out)
+	}
+	return nil
 }
 
 // mention looks whether a command in the running text is one: its help says so,
@@ -388,6 +424,7 @@ func (r *reader) run(b block, shown []string) {
 	defer tick.Stop()
 	for until := time.Now().Add(patienceToSee); ; <-tick.C {
 		var said strings.Builder
+		wrong := ""
 		for i, c := range list {
 			if kind := goesOn.FindStringSubmatch(c.text); kind != nil && !endsIt.MatchString(c.text) {
 				promised := shown
@@ -403,11 +440,9 @@ func (r *reader) run(b block, shown []string) {
 			if err != nil && !fails {
 				r.t.Fatalf("%s: %s%v\n%s", c.at, c.text, err, out)
 			}
+			wrong = cmp.Or(wrong, wrongProblem(c.text+strings.Join(shown, "\n"), out))
 		}
-		missing := missingLine(shown, said.String())
-		if problem := "urn:thor:problem:"; missing == "" && strings.Contains(said.String(), problem) && !strings.Contains(strings.Join(shown, ""), problem) {
-			missing = "an answer that is no problem"
-		}
+		missing := cmp.Or(missingLine(shown, said.String()), wrong)
 		switch {
 		case missing == "":
 			return
@@ -520,6 +555,24 @@ func (r *reader) others() string {
 	return said.String()
 }
 
+var (
+	problems = regexp.MustCompile(`"type":"urn:thor:problem:.*"status":(\d+)`)
+	statuses = regexp.MustCompile(`# ([45]\d\d)\b`)
+)
+
+// wrongProblem returns what is wrong with an answer that is a problem and should
+// not be, or the other way round, or "".
+func wrongProblem(page, printed string) string {
+	want, got := statuses.FindStringSubmatch(page), problems.FindStringSubmatch(printed)
+	switch {
+	case want == nil && got != nil && !strings.Contains(page, "urn:thor:problem:"):
+		return "an answer that is no problem"
+	case want != nil && (got == nil || got[1] != want[1]):
+		return "a problem with the status " + want[1]
+	}
+	return ""
+}
+
 // missingLine returns the first of the lines that is not there, in order, or "".
 func missingLine(shown []string, printed string) string {
 	lines := strings.Split(printed, "\n")
@@ -560,6 +613,7 @@ func TestAPageIsRunOrRefused(t *testing.T) {
 		"```bash\nthor status\n```\n":                            `p.md:2: a block of "bash" is neither run`,
 		"```\nthor status\n```\n":                                `p.md:2: a block of "" is neither run`,
 		"```text\nall is well\n```\n" + run:                      `p.md:2: a block of "text" is neither run`,
+		"```toml\naddr = 1\n```\n":                               "",
 		"```go\npackage a\n```\n":                                `p.md:2: a block of "go" is neither run`,
 		"<!-- file: a.go -->\n\n```go\npackage a\n```\n":         `p.md:4: a block of "go" is neither run`,
 		"1. So:\n   ```sh\n   thor status\n   ```\n":             "p.md:2: code stands between",
