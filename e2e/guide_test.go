@@ -21,9 +21,7 @@ func TestTheGuide(t *testing.T) {
 	t.Parallel()
 	r := readerOf(t, guide)
 	r.walk()
-	t.Run("the fifth feature", func(t *testing.T) {
-		aFifthFeature(t, serveWith(t, filepath.Join(r.dir, "bin", "thor"), t.TempDir(), "127.0.0.1:0"))
-	})
+	aFifthFeature(t, serveWith(t, filepath.Join(r.dir, "bin", "thor"), t.TempDir(), "127.0.0.1:0"))
 }
 
 func aFifthFeature(t *testing.T, s *server) {

@@ -534,8 +534,7 @@ func (r *reader) stop(kind string) {
 		}
 	case <-time.After(patienceToStop):
 		_ = syscall.Kill(-g.cmd.Process.Pid, syscall.SIGKILL) // nothing else is left
-		<-g.exited
-		r.t.Errorf("%s: it does not end upon Ctrl-C\n%s", g.at, g.out)
+		r.t.Errorf("%s: it does not end upon Ctrl-C: %v\n%s", g.at, <-g.exited, g.out)
 	}
 }
 

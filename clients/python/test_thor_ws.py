@@ -43,6 +43,16 @@ class Unprintable:
         raise RuntimeError("no words")
 
 
+class Speechless(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+class Grumpy(dict):
+    def get(self, *_):
+        raise Speechless
+
+
 class Quiet(unittest.TestCase):
     def setUp(self):
         self.said = []
@@ -170,7 +180,7 @@ class Builders(Quiet):
     def test_a_builder_raises_nothing(self):
         for build in (thor_ws.build_account_balance_message, thor_ws.build_positions_message, thor_ws.build_intraday_bar_message,
                       thor_ws.build_market_status_message):  # fmt: skip
-            for value in (None, 7, "x", Unprintable(), {"account_id": Unprintable(), "symbol": Unprintable(), "market_id": Unprintable(), "positions": []},
+            for value in (None, 7, "x", Unprintable(), Grumpy(), {"account_id": Unprintable(), "symbol": Unprintable(), "market_id": Unprintable(), "positions": []},
                           {"timestamp_minute": datetime.datetime.max}):  # fmt: skip
                 self.assertIsInstance(build(value), dict)
 
@@ -221,7 +231,7 @@ class Queue(Quiet):
         for minute in range(25):
             self.sender.put(self.bar(str(minute), volume="9" * 900))
         self.assertEqual(self.sender.stats()["waiting"], 5)
-        self.assertEqual(self.sender._bytes, sum(map(len, self.bars().values())))
+        self.assertEqual(self.sender._bytes["intraday_bar"], sum(map(len, self.bars().values())))
         self.assertFalse(self.sender.put(self.bar("x", volume="9" * (1 << 20))), "no server takes it")
 
     def test_what_could_not_be_sent_waits_unless_something_newer_came(self):
@@ -239,6 +249,7 @@ class Queue(Quiet):
         bad = (
             None, {}, {"type": "x"}, {"type": "x", "data": object()}, {"type": "x", "data": {"cash": object()}}, {"type": 7, "data": {}},
             {"type": "positions", "data": {"account_id": []}}, {"type": "positions", "data": None}, {"type": "x", "data": circular},
+            {"type": "positions", "data": Grumpy()},
         )  # fmt: skip
         for message in bad:
             self.assertIs(self.sender.put(message), False)
@@ -385,6 +396,7 @@ class Sending(Quiet):
         self.put("C")
         self.run_for(1)
         self.assertEqual(self.sent(), [["A", "B"], ["C"]])
+        self.assertEqual((self.sender._queues, self.sender._bytes), ({}, {}), "a type that has nothing costs nothing")
         self.assertEqual(self.server.connections, 1)
         self.assertEqual(self.server.posts[0][1]["Authorization"], "Bearer secret")
         self.assertEqual(self.sender.stats(), {"queued": 3, "sent": 3, "replaced": 0, "dropped": 0, "refused": 0, "waiting": 0})
@@ -429,7 +441,6 @@ class Sending(Quiet):
     def test_a_feature_that_is_not_taken_does_not_hold_up_the_others(self):
         for status, words in ((403, "the token is not for publishing positions"), (409, "positions is published by job, and now by x as well")):
             self.server.posts.clear()
-            self.sender._queues.clear()  # so that the turn of the types is that of the calls
             self.server.answers = [problem(status, words)]
             self.put("P", kind="positions")
             self.put("A")
@@ -539,6 +550,16 @@ class Sending(Quiet):
             self.server.go_on.set()
             self.assertTrue(thor_ws.flush(60))
         self.assertEqual((sender.stats()["sent"], sender.stats()["dropped"]), (100, 1900))
+
+    def test_a_message_goes_at_once(self):
+        sender = thor_ws._Sender()
+        sender.POLL = 3600  # the thread would sleep for so long
+        for sent in range(3):
+            while sent and not sender._idle:
+                self.server.go_on.wait(0.001)
+            sender.put({"type": "x", "data": {"i": sent}})
+            self.assertTrue(sender.flush(60))
+        self.assertEqual(len(self.server.posts), 3)
 
     def test_many_threads_may_call(self):
         sender = thor_ws._Sender()

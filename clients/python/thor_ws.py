@@ -462,7 +462,7 @@ class _Sender:
         self._wake = threading.Condition(self._lock)
         # The lock guards these.
         self._queues = {}  # type → key → the message, encoded
-        self._bytes = 0
+        self._bytes = collections.Counter()  # in each of these
         self._unique = 0
         self._sending = 0
         self._counts = collections.Counter()
@@ -501,9 +501,9 @@ class _Sender:
             queue = self._queues.setdefault(kind, collections.OrderedDict())
             if key in queue:
                 self._counts["replaced"] += 1
-                self._bytes -= len(queue[key])
+                self._bytes[kind] -= len(queue[key])
             queue[key] = encoded
-            self._bytes += len(encoded)
+            self._bytes[kind] += len(encoded)
             self._shrink()
             if self._idle:
                 self._wake.notify_all()
@@ -554,9 +554,14 @@ class _Sender:
 
     def _shrink(self):
         """Leave out the oldest, of the type that takes most of the place."""
-        while self._bytes > self.CAPACITY_BYTES or sum(map(len, self._queues.values())) > self.CAPACITY:
-            most = max(self._queues.values(), key=lambda q: sum(map(len, q.values())) if self._bytes > self.CAPACITY_BYTES else len(q))
-            self._bytes -= len(most.popitem(last=False)[1])
+        while True:
+            if sum(self._bytes.values()) > self.CAPACITY_BYTES:
+                kind = max(self._bytes, key=self._bytes.get)
+            elif sum(map(len, self._queues.values())) > self.CAPACITY:
+                kind = max(self._queues, key=lambda kind: len(self._queues[kind]))
+            else:
+                return
+            self._bytes[kind] -= len(self._queues[kind].popitem(last=False)[1])
             self._counts["dropped"] += 1
             self.tell("dropped", "the queue is full, and the oldest messages are left out, so far: %d; is thor at %s?", self._counts["dropped"], _url())
 
@@ -685,9 +690,13 @@ class _Sender:
                 if batches[0] and size > self.BATCH_BYTES:
                     break
                 batches[0].append(queue.popitem(last=False))
-                self._bytes -= len(batches[0][-1][1])
+                self._bytes[kind] -= len(batches[0][-1][1])
             # A type's turn comes again when the others have had theirs.
-            self._queues[kind] = self._queues.pop(kind)
+            del self._queues[kind]
+            if queue:
+                self._queues[kind] = queue
+            else:
+                del self._bytes[kind]
             self._sending = len(batches[0])
         try:
             while batches:
@@ -732,15 +741,17 @@ class _Sender:
 
     def _put_back(self, kind, batch):
         """What could not be sent waits, unless something newer has come."""
+        if not batch:
+            return
         with self._lock:
-            queue = self._queues[kind]
+            queue = self._queues.setdefault(kind, collections.OrderedDict())
             for key, encoded in reversed(batch):
                 if key in queue:
                     self._counts["replaced"] += 1
                 else:
                     queue[key] = encoded
                     queue.move_to_end(key, last=False)
-                    self._bytes += len(encoded)
+                    self._bytes[kind] += len(encoded)
 
     def _request(self, method, path, body=None):
         """Return the status, the body, and the seconds the server wants to be left alone."""
@@ -857,7 +868,10 @@ def _named(body):
 
 
 def _words(error):
-    return "%s: %s" % (type(error).__name__, error)
+    try:
+        return "%s: %s" % (type(error).__name__, error)
+    except Exception:  # it has no words for itself
+        return type(error).__name__
 
 
 _sender = _Sender()
