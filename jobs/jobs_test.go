@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,7 +101,7 @@ func TestIntradayReadsOnWhereItWas(t *testing.T) {
 	}
 	run(&out{}, bar(0, true), bar(1, true), bar(2, false), bar(2, true)) // one symbol still forms minute 2
 	run(&out{}, bar(2, true), bar(3, true))                              // all complete
-	run(&out{}, bar(3, true), bar(4, false))
+	run(&out{}, bar(3, true), bar(4, false))                             // a minute has come, so it looks back
 	run(&out{}, bar(4, false), bar(5, false))                                   // one symbol's minute is completed late
 	run(&out{err: errors.New("the disk is full")}, bar(4, true), bar(5, false)) // not stored: read again
 	f.err = errors.New("the source is away")
@@ -109,10 +110,59 @@ func TestIntradayReadsOnWhereItWas(t *testing.T) {
 	run(&out{})
 	run(&out{}, bar(4, false), bar(59, true), bar(70, true)) // one that will not become final
 	run(&out{})
-	want := []time.Time{{}, minute(2), minute(3), minute(4), minute(4), minute(4), minute(4), minute(4), minute(70)}
+	run(&out{})
+	back := func(n int) time.Time { return minute(n).Add(-jobs.LookBack) }
+	want := []time.Time{{}, minute(2), back(3), minute(4), back(5), back(5), back(5), minute(4), back(70), minute(70)}
 	if diff := cmp.Diff(want, f.since); diff != "" {
 		t.Errorf("read from (-want +got):\n%s", diff)
 	}
+}
+
+// TestIntradayNoticesWhatComesLate holds that a bar that is late and one that is
+// corrected go out, though newer ones have been read long before, and in
+// whatever order the source names them.
+func TestIntradayNoticesWhatComesLate(t *testing.T) {
+	t.Parallel()
+	minute := func(n int) time.Time { return time.Date(2026, 11, 23, 15, n, 0, 0, time.UTC) }
+	tape := &tape{}
+	job, o := &jobs.Intraday{Source: tape}, &out{}
+	for n := range 30 {
+		if n != 20 { // it is late
+			tape.bars = append(tape.bars, thor.Bar{Symbol: "FUT.ES", TimestampMinute: minute(n), Final: true})
+		}
+		if n == 25 {
+			tape.bars = append([]thor.Bar{{Symbol: "FUT.NQ", TimestampMinute: minute(20), Final: true}}, tape.bars...)
+			tape.bars[19].Symbol = "FUT.CL" // as if it were corrected
+		}
+		if err := job.Execute(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		slices.Reverse(tape.bars)
+	}
+	for _, id := range []thor.StreamID{"intraday:FUT.NQ", "intraday:FUT.CL"} {
+		if !slices.Contains(o.streams, id) {
+			t.Errorf("%s did not go out", id)
+		}
+	}
+	if n := len(o.streams); n > 30*17 {
+		t.Errorf("%d bars went out, which is more than a look back once a minute", n)
+	}
+	n := len(o.streams)
+	for range 40 { // the day is over
+		if err := job.Execute(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if more := len(o.streams) - n; more < 40+15 || more > 40+40 {
+		t.Errorf("%d bars went out in 40 runs, want one look back", more)
+	}
+}
+
+// tape is a source with these bars, in the order they are in.
+type tape struct{ bars []thor.Bar }
+
+func (f *tape) Bars(_ context.Context, since time.Time) ([]thor.Bar, error) {
+	return slices.DeleteFunc(slices.Clone(f.bars), func(b thor.Bar) bool { return b.TimestampMinute.Before(since) }), nil
 }
 
 // TestIntradayCatchesUpBesideThePresent holds that what an earlier run of the
@@ -126,6 +176,7 @@ func TestIntradayCatchesUpBesideThePresent(t *testing.T) {
 	f := &steps{answers: map[time.Time][]thor.Bar{
 		{}:         {bar(50, true), bar(51, false)},
 		minute(51): {bar(51, false)},
+		minute(36): {bar(51, false)},
 		minute(0):  {bar(0, true), bar(20, true)},
 		minute(20): {bar(20, true), bar(40, true)},
 		minute(40): {bar(40, true), bar(51, false)},

@@ -73,8 +73,9 @@ type BarSource interface {
 	// may stop behind a minute: whoever asks again from the newest minute of the
 	// answer gets further, and misses none. A zero since asks for the current
 	// session of each symbol, or its last one. A final bar is the same whenever
-	// it is asked for. When only some symbols could be read it returns theirs
-	// together with an error.
+	// it is asked for, until it is corrected; jobs.LookBack is how late a bar or
+	// its correction may come. When only some symbols could be read it returns
+	// theirs together with an error.
 	Bars(ctx context.Context, since time.Time) ([]thor.Bar, error)
 }
 
