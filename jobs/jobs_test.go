@@ -99,9 +99,9 @@ func TestIntradayReadsOnWhereItWas(t *testing.T) {
 			t.Errorf("execute: %v", err)
 		}
 	}
-	run(&out{}, bar(0, true), bar(1, true), bar(2, false), bar(2, true)) // one symbol still forms minute 2
-	run(&out{}, bar(2, true), bar(3, true))                              // all complete
-	run(&out{}, bar(3, true), bar(4, false))                             // a minute has come, so it looks back
+	run(&out{}, bar(0, true), bar(1, true), bar(2, false), bar(2, true))        // one symbol still forms minute 2
+	run(&out{}, bar(2, true), bar(3, true))                                     // all complete
+	run(&out{}, bar(3, true), bar(4, false))                                    // a minute has come, so it looks back
 	run(&out{}, bar(4, false), bar(5, false))                                   // one symbol's minute is completed late
 	run(&out{err: errors.New("the disk is full")}, bar(4, true), bar(5, false)) // not stored: read again
 	f.err = errors.New("the source is away")

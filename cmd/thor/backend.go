@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"thor/internal/app"
 )
@@ -9,6 +10,21 @@ import (
 // simCommand is what there is of the simulator besides the server's source.
 type simCommand struct {
 	Backend backendCommand `cmd:"" help:"Serve simulated data as the REST backend people have before thor, its faults included."`
+	Script  scriptCommand  `cmd:"" help:"Check a script of faults, and print it."`
+}
+
+type scriptCommand struct {
+	Script string `arg:"" optional:"" default:"rough" help:"A file, or a script that comes with thor: rough."`
+}
+
+// Run prints the script.
+func (c *scriptCommand) Run(m *Main) error {
+	text, err := app.SimScript(c.Script)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(m.Stdout, text)
+	return nil
 }
 
 type backendCommand struct {

@@ -19,12 +19,13 @@ type settings struct {
 
 // complete adds what comes from the environment alone. A virtual clock has data
 // of its own, unless somebody says where: yesterday's run of it is another time.
+// So has a script, whose data is not that of a day without it.
 func (s *settings) complete(k *kong.Context, file *fileSettings) app.Config {
 	c := s.Config
 	c.Overrides = app.ReadOverrides(os.Environ())
 	c.Force = os.Getenv(app.ForceVariable)
 	from := origins(k, file)
-	if c.Virtual() && from["data"] == byDefault {
+	if (c.Virtual() || c.SimScript != "") && from["data"] == byDefault {
 		c.Data = ""
 	}
 	if c.Upstream != "" && from["source"] == byDefault {

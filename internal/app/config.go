@@ -24,13 +24,15 @@ import (
 // docs/operations.md are made from the same tags.
 type Config struct {
 	Addr        string        `name:"addr" default:"${addr}" env:"THOR_ADDR" help:"Address to listen on. localhost is IPv4 and IPv6."`
-	Data        string        `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. Empty is a temporary one, which is the default on a virtual clock."`
+	Data        string        `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. Empty is a temporary one, which is the default on a virtual clock and with a script."`
 	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim, upstream, or none, where everything but the markets comes from outside."`
 	Outside     []string      `name:"outside" default:"${outside}" env:"THOR_OUTSIDE" help:"Features that jobs outside publish, by POST /api/publish; the server's own jobs for them do not run."`
 	SimSeed     uint64        `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
 	SimAccounts int           `name:"sim-accounts" default:"${sim_accounts}" env:"THOR_SIM_ACCOUNTS" help:"How many paper accounts the simulator has."`
 	SimStart    string        `name:"sim-start" default:"${sim_start}" env:"THOR_SIM_START" help:"Where the simulator's clock starts, for instance 2026-11-23T14:30:00Z. Empty is now."`
 	SimSpeed    float64       `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
+	SimSpecial  []string      `name:"sim-special" default:"${sim_special}" env:"THOR_SIM_SPECIAL" help:"Paper accounts of a special kind, besides: margin, short, empty, zero, large, or all."`
+	SimScript   string        `name:"sim-script" default:"${sim_script}" env:"THOR_SIM_SCRIPT" help:"Script of what goes wrong with the simulated data: a file, or rough, which comes with thor. Empty is nothing."`
 	Retain      time.Duration `name:"retain" default:"${retain}" env:"THOR_RETAIN" help:"How long finished bars are kept."`
 	Calendars   string        `name:"calendars" default:"${calendars}" env:"THOR_CALENDARS" help:"Folder of calendar files over the built-in ones, read again while the server runs. Empty is none."`
 
@@ -160,6 +162,14 @@ func (c Config) Validate() error {
 	if c.SimAccounts < 1 || c.SimAccounts > maxAccounts {
 		fault("sim-accounts", "%d is not a number of accounts; it is at least 1 and at most %d", c.SimAccounts, maxAccounts)
 	}
+	if err := sim.CheckSpecial(c.SimSpecial); err != nil {
+		fault("sim-special", "%w", err)
+	}
+	if c.SimScript != "" && c.Source != simName {
+		fault("sim-script", "a script acts on the simulator alone, and the source is %s; take one of them away", c.Source)
+	} else if _, err := c.script(); err != nil {
+		fault("sim-script", "%w", err)
+	}
 	if start, err := c.simStart(); err != nil {
 		fault("sim-start", "%q is not a time; write it like 2026-11-23T14:30:00Z", c.SimStart)
 	} else if err := sim.Covers(start); err != nil && !start.IsZero() {
@@ -204,6 +214,14 @@ func (c Config) simStart() (time.Time, error) {
 		return time.Time{}, nil
 	}
 	return time.Parse(time.RFC3339, c.SimStart)
+}
+
+// script is what goes wrong with the simulated data; nil is nothing.
+func (c Config) script() (*sim.Script, error) {
+	if c.SimScript == "" {
+		return nil, nil
+	}
+	return sim.OpenScript(c.SimScript)
 }
 
 // overrides reads the old switches.

@@ -52,7 +52,11 @@ func (a *App) makeSource(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.source, a.clock, a.origin = s, s.Clock(), fmt.Sprintf("%s with seed %d", s.Name(), a.config.SimSeed)
+	a.source, a.clock, a.origin = s, s.Clock(), fmt.Sprintf("%s with seed %d", simName, a.config.SimSeed)
+	if s.Script != nil {
+		a.origin += " and the script " + s.Script.Identity()
+		a.notes = append(a.notes, scriptNote(s.Script))
+	}
 	return nil
 }
 
@@ -69,8 +73,28 @@ func openSim(c Config, exchanges sim.Exchanges) (*sim.Source, error) {
 		}
 		clock = source.NewVirtualClock(start, c.SimSpeed)
 	}
-	s := &sim.Source{Seed: c.SimSeed, Books: c.SimAccounts, SourceClock: clock, Exchanges: exchanges}
+	script, err := c.script()
+	if err != nil {
+		return nil, err
+	}
+	s := &sim.Source{
+		Seed: c.SimSeed, Books: c.SimAccounts, Special: c.SimSpecial, Script: script, SourceClock: clock, Exchanges: exchanges,
+	}
 	return s, s.Validate()
+}
+
+// SimScript returns the text of a script of the simulator, if it is one.
+func SimScript(name string) (string, error) {
+	s, err := sim.OpenScript(name)
+	if err != nil {
+		return "", err
+	}
+	return s.Text(), nil
+}
+
+// scriptNote is what the operator should know of a script.
+func scriptNote(s *sim.Script) string {
+	return fmt.Sprintf("script %s: %s on purpose; docs/simulator.md says what they do", s.Name(), counted(s.Len(), "fault"))
 }
 
 // abilities are what the jobs read: the source, and the calendar for markets,

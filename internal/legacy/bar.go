@@ -48,9 +48,10 @@ func (l *latestBars) at(ctx context.Context, now time.Time) (map[string]thor.Bar
 			newest[symbol] = bar
 		}
 	}
-	for _, b := range found { // oldest first
-		if b.TimestampMinute.Before(minute) {
-			newest[symbolOf(b.Symbol, b.Display)] = b
+	for _, b := range found {
+		symbol := symbolOf(b.Symbol, b.Display)
+		if b.TimestampMinute.Before(minute) && !b.TimestampMinute.Before(newest[symbol].TimestampMinute) {
+			newest[symbol] = b
 		}
 	}
 	l.mu.Lock()

@@ -1,11 +1,16 @@
 package sim
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"thor"
 	"thor/internal/source"
 )
+
+// accountPrefix is how the ids of accounts begin.
+const accountPrefix = "PAPER-"
 
 // account is a paper account: what it began with, and within which bounds it
 // trades.
@@ -49,7 +54,7 @@ func (a account) like(n int) account {
 
 	times := int64(1 + n/2%sizes)
 	b := account{
-		id:      "PAPER-" + strconv.Itoa(n+1),
+		id:      accountPrefix + strconv.Itoa(n+1),
 		deposit: a.deposit*times + int64(n)*more,
 		margin:  a.margin,
 		reserve: a.reserve * times,
@@ -86,12 +91,75 @@ func firstAccounts() []account {
 	}
 }
 
+// SpecialAccount is a kind of account that the ordinary ones are not.
+type SpecialAccount struct {
+	Name string
+	Help string
+	account
+}
+
+// Specials lists the special accounts; PAPER- and the name in capitals is the id.
+func Specials() []SpecialAccount {
+	return []SpecialAccount{
+		{"margin", "owes its broker money: cash is negative", account{
+			deposit: 50_000_00, margin: true, reserve: -60_000_00,
+			holdings: []holding{
+				{"EQ.MSFT", 90, 80, 100, 1, 2},
+				{"EQ.SPY", 70, 60, 80, 1, 2},
+			},
+		}},
+		{"short", "has sold what it does not have: quantities and market values are negative", account{
+			deposit: 80_000_00, margin: true,
+			holdings: []holding{
+				{"EQ.AAPL", -60, -80, -40, 5, 2},
+				{"EQ.NVDA", -80, -120, -40, 5, 2},
+				{"EQ.SPY", 30, 0, 60, 5, 2},
+			},
+		}},
+		{"empty", "has money and holds nothing", account{deposit: 25_000_00}},
+		{"zero", "has nothing at all: every number is 0.00 because it is", account{}},
+		{"large", "has numbers of many digits: hundreds of billions, and a billionth of a coin", account{
+			deposit: 987_654_321_098_76, margin: true,
+			holdings: []holding{
+				{"CRYPTO.BTC-USD", 1, 1, 1, 1, 1},
+				{"CRYPTO.ETH-USD", 1_234_567_891_234, 1_000_000_000_000, 1_500_000_000_000, 1_234_567, 9},
+				{"EQ.SPY", 4_321_987, 4_000_000, 4_600_000, 1, 999},
+			},
+		}},
+	}
+}
+
+// special returns the special accounts of those names, in the order of the list;
+// "all" is all of them.
+func special(names []string) ([]account, error) {
+	var chosen []account
+	known := []string{"all"}
+	for _, s := range Specials() {
+		if known = append(known, s.Name); slices.Contains(names, s.Name) || slices.Contains(names, "all") {
+			s.id = accountPrefix + strings.ToUpper(s.Name)
+			chosen = append(chosen, s.account)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, thor.Errorf(thor.EINVALID, "%q is not a kind of account; there are %s", name, strings.Join(known, ", "))
+		}
+	}
+	return chosen, nil
+}
+
+// CheckSpecial reports whether there are special accounts of those names.
+func CheckSpecial(names []string) error {
+	_, err := special(names)
+	return err
+}
+
 // statement is the account as its book and the prices of that instant make it.
 // Every row is rounded to cents before it is summed, so that equity is exactly
 // cash and what the rows are worth.
 func (l *ledger) statement(b book, at int64) source.Account {
 	var rows []thor.Position
-	var worth, paidFor, profit, day int64 // cents
+	var worth, tied, profit, day int64 // cents; tied is what is bound by positions, long and short
 	for i := range b.positions {
 		p, s := &b.positions[i], l.series[i]
 		if p.quantity == 0 {
@@ -104,7 +172,7 @@ func (l *ledger) statement(b book, at int64) source.Account {
 		profit += mark.profit
 		day += mark.day
 		if s.paidFor() {
-			paidFor += mark.value
+			tied += abs(mark.value)
 		}
 	}
 	equity := b.cash + worth
@@ -119,8 +187,8 @@ func (l *ledger) statement(b book, at int64) source.Account {
 		Timestamp:      instant(at),
 	}
 	if l.margin {
-		balance.BuyingPower = money(max(0, 2*equity-paidFor))
-		balance.DayTradingBuyingPower = money(max(0, 4*equity-paidFor))
+		balance.BuyingPower = money(max(0, 2*equity-tied))
+		balance.DayTradingBuyingPower = money(max(0, 4*equity-tied))
 	}
 	return source.Account{
 		Balance: balance,
@@ -159,13 +227,17 @@ func (p *position) mark(s *series, index int, price int64) mark {
 func (p *position) row(s *series, m mark) thor.Position {
 	cost := money(p.cost)
 	each := s.quantity(p.quantity * s.multiplier)
+	var entry thor.Decimal // unknown when less than a cent was paid
+	if p.cost != 0 {
+		entry = cost.Div(each, thor.ScalePrice)
+	}
 	return thor.Position{
 		Symbol:       s.symbol,
 		Display:      s.display,
 		AssetClass:   s.class(),
 		Quantity:     s.quantity(p.quantity),
 		Multiplier:   thor.NewDecimal(s.multiplier*10_000, thor.ScaleQuantity),
-		EntryPrice:   cost.Div(each, thor.ScalePrice),
+		EntryPrice:   entry,
 		CurrentPrice: price(m.price),
 		MarketValue:  money(m.value),
 		PnL:          money(m.profit),

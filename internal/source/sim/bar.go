@@ -95,7 +95,11 @@ func (s *series) between(from, to, at int64) []thor.Bar {
 			if start < from {
 				continue
 			}
-			if bar, ok := s.bar(on, start, at); ok {
+			bar, ok := s.bar(on, start, at)
+			if ok && len(s.cues) > 0 {
+				bar, ok = s.told(bar, start, at)
+			}
+			if ok {
 				found = append(found, bar)
 			}
 		}

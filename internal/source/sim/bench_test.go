@@ -17,7 +17,7 @@ func BenchmarkLoad(b *testing.B) {
 func BenchmarkReplayTwoYears(b *testing.B) {
 	s := loaded(b, 1)
 	for b.Loop() {
-		for _, l := range newLedgers(1, 2, s.series) {
+		for _, l := range newLedgers(1, accounts(2), s.series) {
 			if _, err := l.bookAt(b.Context(), open.Unix()); err != nil {
 				b.Fatal(err)
 			}

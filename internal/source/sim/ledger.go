@@ -43,10 +43,10 @@ type position struct {
 	paid    int64 // cents paid in that session, less what was received
 }
 
-// newLedgers returns the ledgers of so many accounts.
-func newLedgers(seed uint64, count int, all []*series) []*ledger {
+// newLedgers returns the ledgers of accounts.
+func newLedgers(seed uint64, accounts []account, all []*series) []*ledger {
 	var ledgers []*ledger
-	for _, a := range accounts(count) {
+	for _, a := range accounts {
 		l := &ledger{account: a, seed: digestOf(seed, a.id)[0]}
 		for _, h := range a.holdings {
 			i := slices.IndexFunc(all, func(s *series) bool { return s.symbol == h.symbol })
@@ -150,6 +150,9 @@ func (l *ledger) decide(b *book, chance *stream, i int, price int64) int64 {
 	const leaning, full = 8, 5 // it leans most when a fifth of the deposit is gone or gained
 
 	s, h, held := l.series[i], &l.holdings[i], b.positions[i].quantity
+	if h.low == h.high {
+		return 0 // it is kept
+	}
 	size := h.lot * (1 + chance.below(h.lots))
 	invested := l.invested(b)
 	// Who has lost buys what is cheap, who has won buys what is dear: prices

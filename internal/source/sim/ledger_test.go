@@ -2,6 +2,8 @@ package sim
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -72,7 +74,7 @@ func exact(s *series, quantity, cents int64) thor.Decimal {
 // not trade.
 func TestEquityMovesWithPrices(t *testing.T) {
 	t.Parallel()
-	ledgers := newLedgers(1, several, loaded(t, 1).series)
+	ledgers := newLedgers(1, everyKind(t), loaded(t, 1).series)
 	rapid.Check(t, func(t *rapid.T) {
 		l := rapid.SampledFrom(ledgers).Draw(t, "ledger")
 		from := second(t, "from")
@@ -127,9 +129,19 @@ func TestDayProfit(t *testing.T) {
 	})
 }
 
+// everyKind are accounts of every kind.
+func everyKind(t *testing.T) []account {
+	t.Helper()
+	more, err := special([]string{"all"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(accounts(several), more...)
+}
+
 func TestThreeYears(t *testing.T) {
 	t.Parallel()
-	for seed, accounts := range []int{several, 2, 2} {
+	for seed, accounts := range [][]account{everyKind(t), everyKind(t), accounts(2)} {
 		for _, l := range newLedgers(uint64(1+seed), accounts, loaded(t, uint64(1+seed)).series) {
 			short, flat := map[string]bool{}, map[string]bool{}
 			back := map[string]bool{}
@@ -153,6 +165,17 @@ func TestThreeYears(t *testing.T) {
 				if !l.margin && b.cash < 0 {
 					t.Fatalf("seed %d, %s: a cash account owes %s", 1+seed, l.id, money(b.cash))
 				}
+				switch special := strings.TrimPrefix(l.id, accountPrefix); {
+				case special == "MARGIN" && b.cash >= 0:
+					t.Fatalf("seed %d, %s: cash of %s", 1+seed, l.id, money(b.cash))
+				case special == "SHORT" && (b.positions[0].quantity >= 0 || b.positions[1].quantity >= 0):
+					t.Fatalf("seed %d, %s: holds %+v", 1+seed, l.id, b.positions)
+				case special == "ZERO" && (equity != 0 || len(b.positions) != 0), special == "EMPTY" && equity != l.deposit:
+					t.Fatalf("seed %d, %s: equity of %s", 1+seed, l.id, money(equity))
+				}
+			}
+			if _, err := strconv.Atoi(strings.TrimPrefix(l.id, accountPrefix)); err != nil {
+				continue // a special one
 			}
 			for i, s := range l.series {
 				if short[s.symbol] == s.paidFor() {

@@ -109,10 +109,12 @@ func (s *session) middle(a, b, va, vb int64, depth int) int64 {
 }
 
 // series is an instrument with all its sessions, oldest first. It does not
-// change once it is made.
+// change once the source is loaded.
 type series struct {
 	instrument
 	sessions []session
+	cues     []cue // what a script does to its bars and prices
+	halts    bool  // whether there are halts among them
 }
 
 // newSeries walks from session to session: each opens at the close before it
@@ -158,16 +160,30 @@ func (s *series) index(at int64) int {
 	return sort.Search(len(s.sessions), func(i int) bool { return s.sessions[i].open > at }) - 1
 }
 
-// trades reports whether the session at that index, if there is one, is on.
+// trades reports whether the session at that index, if there is one, is on, and
+// not halted.
 func (s *series) trades(index int, at int64) bool {
+	if !s.open(index, at) {
+		return false
+	}
+	_, halted := s.halted(at)
+	return !halted
+}
+
+// open reports whether the session at that index, if there is one, is on.
+func (s *series) open(index int, at int64) bool {
 	return index >= 0 && at < s.sessions[index].end
 }
 
 // price returns the price at an instant for which [series.index] returned
-// index, in cents. Outside the sessions it is the last close.
+// index, in cents. Outside the sessions it is the last close, in a halt what it
+// was before.
 func (s *series) price(index int, at int64) int64 {
-	if !s.trades(index, at) {
+	if !s.open(index, at) {
 		return s.close(index)
+	}
+	if before, halted := s.halted(at); halted {
+		return s.price(s.index(before), before)
 	}
 	on := &s.sessions[index]
 	return s.cents(on.at(at - on.open))

@@ -7,15 +7,16 @@
 // the same seed say the same at the same instant, on any platform, and a
 // restart changes nothing.
 //
-// It takes no orders, knows no news and no correlations, and its prices are not
-// a model of any market. Who asks it twice at the same instant gets the same
-// answer; nothing is ever late, missing or corrected. The states of markets are
-// not its business: they come from the calendar.
+// It takes no orders, knows no news, and its prices are not a model of any
+// market. Who asks it twice at the same instant gets the same answer; nothing is
+// ever late, missing or corrected, unless a [Script] says so. The states of
+// markets are not its business: they come from the calendar.
 package sim
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -39,14 +40,18 @@ type Exchanges interface {
 type Source struct {
 	Seed        uint64       // 0 is 1
 	Books       int          // how many accounts there are; 0 is 2
+	Special     []string     // accounts besides, by the names of [Specials]; "all" is all
 	SourceClock source.Clock // nil is the wall clock
 	// Exchanges says when XNYS and CMES trade. It is required, and asked once,
 	// before the first answer.
 	Exchanges Exchanges
+	// Script is what goes wrong; nil is nothing.
+	Script *Script
 
 	once    sync.Once
 	series  []*series
 	ledgers []*ledger
+	play    *play // nil is no script
 	err     error
 }
 
@@ -76,8 +81,13 @@ func (s *Source) Validate() error {
 	return err
 }
 
-// Name is "sim".
-func (s *Source) Name() string { return name }
+// Name is "sim", and which script it plays.
+func (s *Source) Name() string {
+	if s.Script == nil {
+		return name
+	}
+	return name + ", script " + s.Script.name
+}
 
 // Caps says that the data is simulated.
 func (s *Source) Caps() source.Caps { return source.Caps{Simulated: true} }
@@ -96,7 +106,7 @@ func (s *Source) Close() error { return nil }
 // Accounts returns the paper accounts as they are now. The first call after
 // a start replays what they did since 2025-01-01.
 func (s *Source) Accounts(ctx context.Context) ([]source.Account, error) {
-	at, err := s.begin(ctx, "accounts")
+	at, err := s.begin(ctx, askAccounts)
 	if err != nil {
 		return nil, err
 	}
@@ -108,17 +118,25 @@ func (s *Source) Accounts(ctx context.Context) ([]source.Account, error) {
 		}
 		accounts[i] = l.statement(book, at)
 	}
-	return accounts, nil
+	return s.play.accounts(accounts, at)
 }
 
 // Bars returns the bars since then of every symbol, ordered by minute and
 // symbol; where there are many, those of the first hours.
 func (s *Source) Bars(ctx context.Context, since time.Time) ([]thor.Bar, error) {
-	at, err := s.begin(ctx, "bars")
+	at, err := s.begin(ctx, askBars)
 	if err != nil {
 		return nil, err
 	}
-	return bars(ctx, s.series, since, at)
+	all, err := bars(ctx, s.series, since, at)
+	if err != nil || s.play == nil {
+		return all, err
+	}
+	symbols := make([]string, len(s.series))
+	for i, one := range s.series {
+		symbols[i] = one.symbol
+	}
+	return s.play.bars(all, symbols, at)
 }
 
 // begin is what every question begins with. It returns the instant the answer
@@ -134,7 +152,7 @@ func (s *Source) begin(ctx context.Context, op string) (int64, error) {
 	if err != nil {
 		return 0, &source.Error{Kind: source.EndOfData, Source: name, Op: op, Err: err}
 	}
-	return at, nil
+	return at, s.play.meet(ctx, op, at)
 }
 
 // now is the source's time in whole seconds since 1970.
@@ -157,7 +175,10 @@ func (s *Source) load() error {
 	s.once.Do(func() {
 		seed := max(s.Seed, 1)
 		if s.series, s.err = s.allSeries(seed); s.err == nil {
-			s.ledgers = newLedgers(seed, cmp.Or(s.Books, 2), s.series)
+			var more []account
+			more, s.err = special(s.Special)
+			s.ledgers = newLedgers(seed, append(accounts(cmp.Or(s.Books, 2)), more...), s.series)
+			s.err = errors.Join(s.err, s.perform())
 		}
 	})
 	return s.err

@@ -96,7 +96,7 @@ func TestLaws(t *testing.T) {
 	t.Run("with many accounts", func(t *testing.T) {
 		t.Parallel()
 		sourcetest.Run(t, func(*testing.T) source.Source {
-			return &Source{SourceClock: sourcetest.NewClock(night), Books: 50, Exchanges: weekdays{}}
+			return &Source{SourceClock: sourcetest.NewClock(night), Books: 50, Special: []string{"all"}, Exchanges: weekdays{}}
 		})
 	})
 }
@@ -115,6 +115,7 @@ func TestValidate(t *testing.T) {
 		{"exchanges that fail", &Source{Exchanges: fixed{err: errors.New("no file")}}, "sessions of XNYS: no file"},
 		{"a session without time", &Source{Exchanges: fixed{sessions: []thor.Session{{Open: night, Close: night}}}}, "not of whole minutes"},
 		{"sessions that overlap", &Source{Exchanges: fixed{sessions: []thor.Session{monday, tuesday}}}, "session 2026-11-24 of XNYS"},
+		{"an account of no kind", &Source{Special: []string{"rich"}, Exchanges: weekdays{}}, `"rich" is not a kind of account; there are all, margin, short, empty, zero, large`},
 		{"a clock before the beginning", at(span.from.Add(-time.Second)), "the simulator covers 2025-01-01 to 2039-12-31"},
 		{"a clock after the end", at(span.to), "not 2040-01-01T00:00:00Z"},
 	} {
