@@ -55,6 +55,15 @@ type rig struct {
 // newRig starts a server at an instant.
 func newRig(t *testing.T, data string, at time.Time, keep func(symbol string) bool) *rig {
 	t.Helper()
+	return startRig(t, data, at, func(r *rig, a *App) {
+		r.src = &faulty{Source: a.source, clock: r.wall, keep: keep, running: map[string]int{}}
+		a.source = r.src
+	})
+}
+
+// startRig starts a server at an instant, with the source that tamper makes.
+func startRig(t *testing.T, data string, at time.Time, tamper func(r *rig, a *App)) *rig {
+	t.Helper()
 	time.Sleep(time.Until(at))
 	r := &rig{t: t, wall: &wallClock{}, log: &buffer{}, began: at, runs: map[string][]heartbeat.Run{}, published: map[thor.StreamID][]thor.Event{}}
 	c := Default()
@@ -62,8 +71,7 @@ func newRig(t *testing.T, data string, at time.Time, keep func(symbol string) bo
 	r.App = &App{config: c, logger: slog.New(slog.NewTextHandler(r.log, nil)), started: time.Now(), data: c.Data}
 	r.tamper = func(a *App) {
 		a.clock = r.wall
-		r.src = &faulty{Source: a.source, clock: r.wall, keep: keep, running: map[string]int{}}
-		a.source = r.src
+		tamper(r, a)
 	}
 	if err := r.open(t.Context()); err != nil {
 		t.Fatal(err)

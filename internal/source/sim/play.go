@@ -220,7 +220,7 @@ func (p *play) accounts(all []source.Account, at int64) ([]source.Account, error
 		}
 	})
 	all = slices.DeleteFunc(all, func(a source.Account) bool { return lost[a.Balance.AccountID] })
-	return all, errors.Join(errs...)
+	return all, inPart(len(all), errs)
 }
 
 // bars does to an answer what the script says.
@@ -260,7 +260,16 @@ func (p *play) bars(all []thor.Bar, symbols []string, at int64) ([]thor.Bar, err
 		}
 	})
 	all = slices.DeleteFunc(all, func(b thor.Bar) bool { return lost[b.Symbol] })
-	return all, errors.Join(errs...)
+	return all, inPart(len(all), errs)
+}
+
+// inPart is the error beside an answer of which so much is left.
+func inPart(left int, errs []error) error {
+	err := errors.Join(errs...)
+	if err == nil || left == 0 {
+		return err
+	}
+	return &source.Partial{Err: err}
 }
 
 // spoil puts the low of a symbol's bars above their high.
