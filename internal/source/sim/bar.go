@@ -110,20 +110,23 @@ func (s *series) between(from, to, at int64) []thor.Bar {
 // bar returns the bar of the minute that begins at start, as far as it has
 // come at the instant at. There is none without a trade.
 func (s *series) bar(on *session, start, at int64) (thor.Bar, bool) {
-	pace := s.pace(on, start)
+	m := on.minute(start)
+	pace := s.pace(on, &m, start)
 	if pace == 0 {
 		return thor.Bar{}, false
 	}
-	var buffer [minute]int64
-	prices := buffer[:min(minute, at+1-start)]
-	on.fill(prices, start-on.open)
+	var prices [minute]int64
+	m.fill(&prices)
 
-	var volume, turnover int64
-	open, low, high, last := s.cents(prices[0]), s.cents(prices[0]), s.cents(prices[0]), int64(0)
-	for i, value := range prices {
-		last = s.cents(value)
+	var volume, turnover, open, low, high, last int64
+	for i, value := range prices[:min(minute, at+1-start)] {
+		second := start + int64(i)
+		last = s.cents(value + m.leg.jumped(second))
+		if i == 0 {
+			open, low, high = last, last, last
+		}
 		low, high = min(low, last), max(high, last)
-		traded := s.traded(on, pace, start+int64(i))
+		traded := s.traded(on, pace, second)
 		volume += traded
 		turnover += traded * last
 	}
@@ -151,32 +154,42 @@ func (s *series) bar(on *session, start, at int64) (thor.Bar, bool) {
 }
 
 // usual is the mean pace of a minute.
-const usual = 64
+const usual = 1024
 
-// pace is how fast a minute trades; 0 is not at all. The first and the last
-// minute of a session are the fastest.
-func (s *series) pace(on *session, start int64) int64 {
+// pace is how fast a minute trades; 0 is not at all. It has the shape of the day,
+// a chance of its own, and is the faster the more the price moves.
+func (s *series) pace(on *session, m *bridge, start int64) int64 {
+	// What chance and moves are in the mean: 1.2 and 2.6, of 1000.
+	const noisy, most = 3112, 8 << 10
+
 	chance := hash(on.volumes, -start)
-	pace := usual/4 + int64(chance>>40)%(usual*3/2)
-	switch {
-	case start == on.open:
-		return pace + usual*3
-	case start+minute == on.end:
-		return pace + usual*5
-	case s.quiet > 0 && chance%s.quiet == 0:
-		return 0
+	if quiet := s.quiet; quiet > 0 {
+		if m.leg.night {
+			quiet /= 8
+		}
+		if chance%quiet == 0 {
+			return 0
+		}
 	}
-	return pace
+	moved := abs(m.vb-m.va) + abs(m.leg.jumped(start+minute-1)-m.leg.jumped(start-1))
+	move := min(most, moved<<10/m.sd)
+	noise := exp2(bell(mix(chance)) * 56_728 / bellScale) // lognormal, 0.6
+	pace := (s.share(on, start) * noise >> 16) * (1<<10 + 2*move) / noisy
+	return max(1, min(pace, usual<<6))
 }
 
 // traded is the volume of one second of a minute with that pace.
 func (s *series) traded(on *session, pace, second int64) int64 {
-	// 16 bits, in the mean 2^15; the lowest sixteenth of them is no trade.
-	share := int64(hash(on.volumes, second-on.open) >> 48)
+	// 16 bits, in the mean 2^15; the lowest sixteenth of them is no trade. Other
+	// bits say what becomes of a part of a unit.
+	const scale = 20
+
+	chance := hash(on.volumes, second-on.open)
+	share := int64(chance >> 48)
 	if share < 1<<12 {
 		return 0
 	}
-	return (s.volume*pace/usual*share + 1<<14) >> 15
+	return (s.volume*pace>>5*share + int64(chance&(1<<scale-1))) >> scale
 }
 
 // average is turnover ÷ volume, cents to four digits of a price.

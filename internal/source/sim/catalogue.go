@@ -22,46 +22,54 @@ type instrument struct {
 	tick       int64  // smallest step of the price, in cents
 	multiplier int64
 	base       int64  // the price it stays around, in cents
-	wobble     int64  // standard deviation of a minute's return
-	gap        int64  // standard deviation of the return between two sessions
+	follows    int64  // how much it moves with its market, in thousandths
+	wobble     int64  // standard deviation of what a mean minute's return has of its own
+	gap        int64  // the same of the time between two sessions
 	volume     int64  // mean of a second, in units
-	quiet      uint64 // one minute in so many is without a trade; 0 is none
+	quiet      uint64 // one minute in so many is without a trade, at night one in an eighth; 0 is none
 }
+
+// indexFund is the equity that is the market.
+const indexFund = "EQ.SPY"
+
+// What a mean minute's return of a market has, in millionths.
+const (
+	stocksMove = 400
+	coinsMove  = 600
+)
 
 // catalogue lists the instruments ordered by symbol.
 func catalogue() []instrument {
-	equity := func(symbol string, base, wobble, volume int64) instrument {
+	equity := func(symbol string, base, follows, wobble, gap, volume int64) instrument {
 		return instrument{
 			symbol: "EQ." + symbol, display: symbol, country: "USA", mic: newYork,
-			tick: 1, multiplier: 1, base: base, volume: volume,
-			// The gap overnight is 30 % of the variance of a day.
-			wobble: wobble, gap: wobble * 13,
+			tick: 1, multiplier: 1, base: base, volume: volume, follows: follows, wobble: wobble, gap: gap,
 		}
 	}
-	future := func(symbol string, multiplier, tick, base, wobble, volume int64, quiet uint64) instrument {
+	future := func(symbol string, multiplier, tick, base, follows, wobble, volume int64, quiet uint64) instrument {
 		return instrument{
 			symbol: "FUT." + symbol, display: "/" + symbol, country: "USA", mic: chicago,
 			tick: tick, multiplier: multiplier, base: base, volume: volume,
-			wobble: wobble, gap: wobble, quiet: quiet,
+			follows: follows, wobble: wobble, gap: wobble, quiet: quiet,
 		}
 	}
-	crypto := func(symbol string, base, wobble, volume int64) instrument {
+	crypto := func(symbol string, base, follows, wobble, volume int64) instrument {
 		return instrument{
 			symbol: "CRYPTO." + symbol + "-USD", display: symbol + "/USD", country: "Global",
-			tick: 1, multiplier: 1, base: base, wobble: wobble, volume: volume,
+			tick: 1, multiplier: 1, base: base, follows: follows, wobble: wobble, volume: volume,
 		}
 	}
 	return []instrument{
-		crypto("BTC", 92_000_00, 750, coin/4),
-		crypto("ETH", 3_100_00, 900, 4*coin),
-		equity("AAPL", 275_00, 480, 2100),
-		equity("MSFT", 505_00, 450, 900),
-		equity("NVDA", 188_00, 680, 7600),
-		equity("SPY", 672_00, 400, 3200),
-		future("CL", 1000, 1, 62_00, 500, 5, 240),
-		future("ES", 50, 25, 6725_00, 300, 16, 0),
-		future("GC", 100, 10, 4150_00, 340, 3, 180),
-		future("NQ", 20, 25, 25_050_00, 380, 7, 0),
+		crypto("BTC", 92_000_00, 1000, 350, coin/4),
+		crypto("ETH", 3_100_00, 1100, 500, 4*coin),
+		equity("AAPL", 275_00, 1100, 430, 6000, 2100),
+		equity("MSFT", 505_00, 1000, 340, 5200, 900),
+		equity("NVDA", 188_00, 1500, 450, 7500, 7600),
+		equity("SPY", 672_00, 1000, 30, 0, 3200),
+		future("CL", 1000, 1, 62_00, 200, 450, 5, 240),
+		future("ES", 50, 25, 6725_00, 1000, 20, 16, 0),
+		future("GC", 100, 10, 4150_00, 0, 340, 3, 180),
+		future("NQ", 20, 25, 25_050_00, 1150, 120, 7, 0),
 	}
 }
 

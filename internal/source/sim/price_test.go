@@ -1,12 +1,9 @@
 package sim
 
 import (
-	"math"
 	"testing"
 
 	"pgregory.net/rapid"
-
-	"thor"
 )
 
 // loaded returns the series and ledgers of a seed.
@@ -19,22 +16,56 @@ func loaded(tb testing.TB, seed uint64) *Source {
 	return s
 }
 
-func TestPathIsTheSameFromBothSides(t *testing.T) {
+func TestMinutesAreTheSameFromBothSides(t *testing.T) {
 	t.Parallel()
 	all := loaded(t, 1).series
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.SampledFrom(all).Draw(t, "series")
 		on := &s.sessions[rapid.IntRange(0, len(s.sessions)-1).Draw(t, "session")]
-		length := on.end - on.open
-		from := rapid.Int64Range(0, length-1).Draw(t, "from")
-		out := make([]int64, rapid.Int64Range(1, min(500, length-from)).Draw(t, "count"))
-		on.fill(out, from)
+		start := on.open + minute*rapid.Int64Range(0, (on.end-on.open)/minute-1).Draw(t, "minute")
+		m := on.minute(start)
+		var out [minute]int64
+		m.fill(&out)
 		for i, got := range out {
-			if want := on.at(from + int64(i)); got != want {
-				t.Fatalf("second %d: filled %d, asked alone %d", from+int64(i), got, want)
+			at := start + int64(i)
+			if want := on.at(at); got+m.leg.jumped(at) != want {
+				t.Fatalf("second %d: filled %d, asked alone %d", i, got, want)
 			}
 		}
+		if next := start + minute; next < on.end && m.vb != on.at(next)-on.leg(next).jumped(next) && on.leg(next) == m.leg {
+			t.Fatalf("the minute ends at %d, the next begins at %d", m.vb, on.at(next))
+		}
 	})
+}
+
+// TestLegsJoin holds that a path does not leap where one leg follows another.
+func TestLegsJoin(t *testing.T) {
+	t.Parallel()
+	for _, s := range loaded(t, 1).series {
+		var legs int
+		for i := range s.sessions {
+			on := &s.sessions[i]
+			at := on.open
+			for j := range on.legs {
+				l := &on.legs[j]
+				if legs++; l.open != at {
+					t.Fatalf("%s: a leg begins at %s, want %s", s.symbol, instant(l.open), instant(at))
+				}
+				if at = l.end; j > 0 {
+					before := &on.legs[j-1]
+					if end := before.last + before.jumped(l.open); abs(end-l.first) > s.base/s.tick*3 {
+						t.Errorf("%s at %s: from %d to %d", s.symbol, instant(l.open), end, l.first)
+					}
+				}
+			}
+			if at != on.end {
+				t.Fatalf("%s: the legs end at %s, want %s", s.symbol, instant(at), instant(on.end))
+			}
+		}
+		if s.mic == chicago && legs < 2*len(s.sessions) {
+			t.Errorf("%s: %d legs in %d sessions", s.symbol, legs, len(s.sessions))
+		}
+	}
 }
 
 func TestSessionsJoin(t *testing.T) {
@@ -65,7 +96,7 @@ func TestPricesStayPositiveAndOnTicks(t *testing.T) {
 			for i := range s.sessions {
 				on := &s.sessions[i]
 				for _, second := range []int64{0, (on.end - on.open) / 3, (on.end - on.open) / 2, on.end - on.open - 1} {
-					if cents := s.cents(on.at(second)); cents < s.base/5 || cents > s.base*2 || cents%s.tick != 0 {
+					if cents := s.cents(on.at(on.open + second)); cents < s.base/5 || cents > s.base*2 || cents%s.tick != 0 {
 						t.Fatalf("seed %d, %s: price %d with base %d and tick %d", 1000+seed, s.symbol, cents, s.base, s.tick)
 					}
 				}
@@ -74,42 +105,3 @@ func TestPricesStayPositiveAndOnTicks(t *testing.T) {
 	}
 }
 
-// TestMinutesLookLikeAMarket takes full sessions apart into minutes.
-func TestMinutesLookLikeAMarket(t *testing.T) {
-	t.Parallel()
-	// Standard deviations of a minute's return in basis points.
-	want := map[thor.AssetClass]struct{ low, high float64 }{
-		thor.AssetEquity: {3.5, 7.5},
-		thor.AssetFuture: {2.7, 5.5},
-		thor.AssetCrypto: {6.5, 10},
-	}
-	for _, s := range loaded(t, 1).series {
-		t.Run(s.symbol, func(t *testing.T) {
-			t.Parallel()
-			var squares, minutes, moving float64
-			for i := 200; i < 440; i += 40 {
-				on := &s.sessions[i]
-				path := make([]int64, on.end-on.open)
-				on.fill(path, 0)
-				for from := int64(0); from+minute < int64(len(path)); from += minute {
-					change := math.Log(float64(path[from+minute]) / float64(path[from]))
-					squares += change * change
-					minutes++
-					for _, value := range path[from+1 : from+minute] {
-						if s.cents(value) != s.cents(path[from]) {
-							moving++
-							break
-						}
-					}
-				}
-			}
-			deviation := math.Sqrt(squares/minutes) * 1e4
-			if b := want[s.class()]; deviation < b.low || deviation > b.high {
-				t.Errorf("minute returns: got a standard deviation of %.2f bp, want %.1f to %.1f", deviation, b.low, b.high)
-			}
-			if share := moving / minutes; share < 0.995 {
-				t.Errorf("minutes with a move: got %.4f, want at least 0.995", share)
-			}
-		})
-	}
-}

@@ -93,3 +93,13 @@ func divide(n, d int64) int64 {
 	}
 	return quotient
 }
+
+// exp2 is 2 to the power of x, both of 1<<16, to a fifth of a percent.
+func exp2(x int64) int64 {
+	whole, part := x>>16, x&0xffff
+	power := 1<<16 + part*(43_024+22_512*part>>16)>>16
+	if whole < 0 {
+		return power >> -whole
+	}
+	return power << whole
+}

@@ -198,15 +198,20 @@ func (s *Source) allSeries(seed uint64) ([]*series, error) {
 		for len(regular) > 0 && regular[0].Open.Before(span.from) {
 			regular = regular[1:]
 		}
-		sessions[mic] = regular
-	}
-	var all []*series
-	for _, i := range catalogue() {
-		one, err := newSeries(seed, i, sessions[i.mic])
-		if err != nil {
+		if err := checkSessions(regular); err != nil {
 			return nil, err
 		}
-		all = append(all, one)
+		sessions[mic] = regular
+	}
+	stocks := newMarket(seed, "stocks", stocksMove, map[string][]thor.Session{newYork: sessions[newYork], chicago: sessions[chicago]})
+	coins := newMarket(seed, "coins", coinsMove, map[string][]thor.Session{"": sessions[""]})
+	var all []*series
+	for _, i := range catalogue() {
+		m := stocks
+		if i.mic == "" {
+			m = coins
+		}
+		all = append(all, newSeries(seed, i, sessions[i.mic], m))
 	}
 	return all, nil
 }
