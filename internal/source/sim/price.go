@@ -61,27 +61,26 @@ type leg struct {
 // first, and of the last of a session.
 func secondsOf() *[2]spreads { return &[2]spreads{spreadsOf(minute), spreadsOf(minute - 1)} }
 
-// node is the price at the beginning of a minute of the leg, without jumps; of
-// the last minute but one it is the leg's end.
-func (l *leg) node(k int64) int64 {
+// ends are the prices at the beginning of the k-th minute of the leg and of the
+// next, or at the leg's end, without jumps.
+func (l *leg) ends(k int64) (va, vb int64) {
 	a, b := int64(0), l.shape.minutes
-	va, vb := l.first, l.last
-	for {
-		switch k {
-		case a:
-			return va
-		case b:
-			return vb
-		}
+	va, vb = l.first, l.last
+	for b-a > 1 {
 		m := (a + b) / 2
-		chance := (bell(hash(l.path, m))*l.own + bell(hash(l.common, m))*l.market) / bellScale
-		vm := va + (vb-va)*l.shape.share[m]>>16 + chance*l.shape.spread[m]/one
+		chance := bell(hash(l.path, m)) * l.own
+		if l.market != 0 {
+			chance += bell(hash(l.common, m)) * l.market
+		}
+		at := &l.shape.middles[m]
+		vm := va + (vb-va)*at.share>>16 + chance/bellScale*at.spread/one
 		if k < m {
 			b, vb = m, vm
 		} else {
 			a, va = m, vm
 		}
 	}
+	return va, vb
 }
 
 // bridge is one minute of a leg.
@@ -96,10 +95,8 @@ type bridge struct {
 
 // minute returns the k-th minute of the leg.
 func (l *leg) minute(k int64) bridge {
-	b := bridge{
-		leg: l, from: k * minute, length: minute, va: l.node(k), vb: l.node(k + 1),
-		sd: l.sd * l.shape.sigma[k] / 1000, widths: l.seconds[0],
-	}
+	b := bridge{leg: l, from: k * minute, length: minute, sd: l.sd * l.shape.sigma[k] / 1000, widths: l.seconds[0]}
+	b.va, b.vb = l.ends(k)
 	if l.closes && k == l.shape.minutes-1 {
 		b.length, b.widths = minute-1, l.seconds[1]
 	}
@@ -232,8 +229,8 @@ func newSeries(seed uint64, i instrument, sessions []thor.Session, m *market) *s
 			l.sd = root(l.own/scale*(l.own/scale)+l.market/scale*(l.market/scale)) * scale
 			one.legs = append(one.legs, l)
 		}
-		one.first = one.at(one.open)
-		one.last = one.at(one.end - 1)
+		end := &one.legs[len(one.legs)-1]
+		one.first, one.last = one.legs[0].first, end.last+end.jumped(one.end)
 		s.sessions = append(s.sessions, one)
 	}
 	return s

@@ -69,8 +69,13 @@ type shape struct {
 	minutes int64
 	sigma   []int64 // of each minute's return, in thousandths of the day's mean
 	total   int64   // of the whole leg's return, in units of one
-	share   []int64 // of 1<<16
-	spread  []int64 // in units of one
+	middles []middleOf
+}
+
+// middleOf is what there is to know of a minute in the middle of an interval.
+type middleOf struct {
+	share  int64 // of 1<<16
+	spread int64 // in units of one
 }
 
 // one is the standard deviation of a mean minute in the units of spreads.
@@ -78,7 +83,7 @@ const one = 100 << 10
 
 func newShape(key shapeKey) *shape {
 	n := key.minutes
-	s := &shape{minutes: n, sigma: make([]int64, n), share: make([]int64, n), spread: make([]int64, n)}
+	s := &shape{minutes: n, sigma: make([]int64, n), middles: make([]middleOf, n)}
 	before := make([]int64, n+1) // the variance before each minute, in units of which a mean minute has 10,000
 	for k := range n {
 		switch key.kind {
@@ -103,8 +108,10 @@ func (s *shape) measure(before []int64, a, b int64) {
 	}
 	m := (a + b) / 2
 	all := before[b] - before[a]
-	s.share[m] = (before[m] - before[a]) << 16 / all
-	s.spread[m] = root((before[m] - before[a]) * (before[b] - before[m]) / all << 20)
+	s.middles[m] = middleOf{
+		share:  (before[m] - before[a]) << 16 / all,
+		spread: root((before[m] - before[a]) * (before[b] - before[m]) / all << 20),
+	}
 	s.measure(before, a, m)
 	s.measure(before, m, b)
 }
