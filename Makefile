@@ -94,6 +94,7 @@ smoke:
 	$(FUZZ) -fuzz '^FuzzResume$$' ./internal/hub
 	$(FUZZ) -fuzz '^FuzzParse$$' ./internal/calendar
 	$(FUZZ) -fuzz '^FuzzAnswers$$' ./internal/source/upstream
+	$(FUZZ) -fuzz '^FuzzScript$$' ./internal/source/sim
 	go test -run '^$$' -bench . -benchtime 10x ./...
 
 # One line over all runs of Go tests, which is what CI reads.

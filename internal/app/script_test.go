@@ -97,7 +97,11 @@ func (r *rig) healed(until time.Time, values *sim.Script) (minutes, corrected in
 				r.t.Errorf("%s: %s was final before", id, e.Data)
 			}
 		}
+		_, served := r.get("/api/intraday/bars?limit=1440&symbol=" + id.Owner())
 		for key, data := range want[id] {
+			if !strings.Contains(served, data) {
+				r.t.Errorf("%s at %s: REST does not have\n%s", id, key, data)
+			}
 			if minutes++; last[key] != data {
 				r.t.Errorf("%s at %s: in the end it is\n%s, want\n%s", id, key, last[key], data)
 			}

@@ -143,10 +143,11 @@ func TestTheSameSeedAndTimeAreTheSameBytes(t *testing.T) {
 	}
 }
 
-// TestTheNumbersAreTheSimulators compares every amount with the source.
+// TestTheNumbersAreTheSimulators compares every amount with the source, of
+// accounts of every kind.
 func TestTheNumbersAreTheSimulators(t *testing.T) {
 	t.Parallel()
-	w := still(t, noon, without(legacy.BugEmptyCache))
+	w := scripted(t, "", without(legacy.BugEmptyCache))
 	accounts, err := w.source.Accounts(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +182,11 @@ func TestTheNumbersAreTheSimulators(t *testing.T) {
 		}
 		for _, r := range a.Positions.Positions {
 			value := r.Quantity.Mul(r.Multiplier).Mul(r.CurrentPrice).Round(2)
-			want := fmt.Sprintln(r.Quantity.Round(4), r.EntryPrice.Round(6), r.CurrentPrice.Round(6), value, r.PnL.Round(2))
+			entry := r.EntryPrice
+			if !entry.Known() {
+				entry = thor.NewDecimal(0, 0) // as the original has it
+			}
+			want := fmt.Sprintln(r.Quantity.Round(4), entry.Round(6), r.CurrentPrice.Round(6), value, r.PnL.Round(2))
 			if got := rows[strings.TrimPrefix(r.Display, "/")]; got != want {
 				t.Errorf("%s: got %s, want %s", r.Symbol, got, want)
 			}
@@ -423,6 +428,59 @@ func TestASymbolsNewestBar(t *testing.T) {
 		if body := w.get(path).Body.String(); !strings.Contains(body, want) {
 			t.Errorf("%s: %s, want %s", path, body, want)
 		}
+	}
+}
+
+// scripted is a backend over a simulator with accounts of every kind that plays a
+// script, at noon.
+func scripted(t *testing.T, text string, change func(*legacy.Config)) *world {
+	t.Helper()
+	known, err := exchanges()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, clock: sourcetest.NewClock(noon)}
+	w.source = &sim.Source{Seed: 7, Special: []string{"all"}, SourceClock: w.clock, Exchanges: known}
+	if text != "" {
+		if w.source.Script, err = sim.ParseScript("test", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w.open(change)
+}
+
+// TestAccountsOfEveryKind holds what the original makes of them.
+func TestAccountsOfEveryKind(t *testing.T) {
+	t.Parallel()
+	w := scripted(t, "", func(c *legacy.Config) { c.Bugs = nil })
+	for path, want := range map[string]string{
+		"/api/actandpos/account?account_id=PAPER-MARGIN":  `"cash":"-`,
+		"/api/actandpos/positions?account_id=PAPER-SHORT": `"symbol":"AAPL","description":"","asset_type":"EQ","quantity":"-`,
+		"/api/actandpos/positions?account_id=PAPER-EMPTY": `"positions":[]`,
+		"/api/actandpos/account?account_id=PAPER-ZERO":    `"net_liq":"0.00","cash":"0.00"`,
+		"/api/actandpos/positions?account_id=PAPER-LARGE": `"symbol":"BTC/USD","description":"","asset_type":"CRYPTO","quantity":"0.0000"`,
+	} {
+		if answer := w.get(path); answer.Code != http.StatusOK || !strings.Contains(answer.Body.String(), want) {
+			t.Errorf("%s: %d %s, want %s", path, answer.Code, answer.Body, want)
+		}
+	}
+}
+
+// TestFaultsOfTheSource holds that a backend whose source fails says so.
+func TestFaultsOfTheSource(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"17:00 disconnect for 1m", "17:00 half for 1m", "17:00 bad for 1m", "17:00 expire for 1m"} {
+		w := scripted(t, line, nil)
+		for _, path := range []string{live, "/api/actandpos/positions", "/api/session?market=USA&future=ES"} {
+			if answer := w.get(path); answer.Code != http.StatusInternalServerError || answer.Body.String() != `{"detail":"A server error occurred."}` {
+				t.Errorf("%q: %s: %d %s", line, path, answer.Code, answer.Body)
+			}
+		}
+	}
+	plain, disorder := scripted(t, "", nil), scripted(t, "17:00 disorder for 10m", nil)
+	const path = "/api/session?market=USA&future=ES"
+	if want, got := plain.get(path).Body.String(), disorder.get(path).Body.String(); got != want {
+		t.Errorf("in no order: %s, want %s", got, want)
 	}
 }
 

@@ -104,4 +104,3 @@ func TestPricesStayPositiveAndOnTicks(t *testing.T) {
 		}
 	}
 }
-

@@ -66,10 +66,10 @@ func correlation(a, b sample) float64 {
 	return sum / float64(len(a)) / a.deviation() / b.deviation()
 }
 
-// figure compares one number with what was measured.
-func figure(t *testing.T, what string, got, measured, low, high float64) {
+// figure compares one number with what it should be near.
+func figure(t *testing.T, what string, got, aim, low, high float64) {
 	t.Helper()
-	t.Logf("%-55s %8.3f  measured %8.3f", what, got, measured)
+	t.Logf("%-55s %8.3f  aim %8.3f", what, got, aim)
 	if !(got >= low && got <= high) {
 		t.Errorf("%s: got %.3f, want %.3f to %.3f", what, got, low, high)
 	}
