@@ -158,25 +158,25 @@ func (r *rig) balances() (count int) {
 func TestDeliveryFaultsHeal(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{
-		"bars that come badly": `every 4m late by 3m for 1m
-			every 4m +1m duplicate for 2m
+		"bars that come badly": `every 4m late by 2m for 1m
+			every 2m +1m duplicate for 1m
 			every 3m disorder for 2m
-			about every 5m late EQ.SPY by 4m for 2m`,
+			about every 4m late EQ.SPY by 1m for 2m`,
 		"no answer": `about every 2m disconnect for 10s
-			every 3m +30s hang for 12s
-			every 4m limit for 40s
-			every 5m +1m expire for 50s`,
-		"a bad answer": `every 3m half for 40s
-			every 4m half EQ.SPY for 1m
-			every 5m +2m half PAPER-2 for 1m
-			every 3m +1m bad for 20s`,
+			every 2m +50s hang for 12s
+			every 4m +2m limit for 30s
+			every 5m +1m expire for 20s`,
+		"a bad answer": `every 3m half for 20s
+			every 4m half EQ.SPY for 30s
+			every 5m +2m half PAPER-2 for 30s
+			every 2m +1m bad for 10s`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				r := scripted(t, monday.Add(30*time.Second+500*time.Millisecond), parseScript(t, script))
-				time.Sleep(9 * time.Minute)
-				for range 24 { // until it answers
+				time.Sleep(5*time.Minute + 30*time.Second)
+				for range 12 { // until it answers
 					if code, _ := r.get("/readyz"); code == 200 {
 						break
 					}
@@ -185,10 +185,10 @@ func TestDeliveryFaultsHeal(t *testing.T) {
 				if code, ready := r.get("/readyz"); code != 200 {
 					t.Errorf("it did not recover: %s", ready)
 				}
-				if minutes, corrected := r.healed(monday.Add(5*time.Minute), nil); minutes < 40 || corrected > 0 {
+				if minutes, corrected := r.healed(monday.Add(3*time.Minute), nil); minutes < 20 || corrected > 0 {
 					t.Errorf("%d minutes, %d of them more than once", minutes, corrected)
 				}
-				if n := r.balances(); n < 500 {
+				if n := r.balances(); n < 300 {
 					t.Errorf("%d balances", n)
 				}
 				r.undisturbedByScript()
@@ -212,8 +212,8 @@ func (r *rig) undisturbedByScript() {
 // ofValues matches the lines of a script that change what is true.
 var ofValues = regexp.MustCompile(`\b(halt|missing|correct|late)\b`)
 
-// TestARoughDay runs the whole server through half an hour of the day that comes
-// with thor, with a client.
+// TestARoughDay runs the whole server through a quarter of an hour of the day
+// that comes with thor, with a client.
 func TestARoughDay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -230,14 +230,14 @@ func TestARoughDay(t *testing.T) {
 		}
 		values := parseScript(t, strings.Join(lines, "\n"))
 
-		r := scripted(t, monday.Add(-22*time.Minute), rough) // New York is open for eight minutes
+		r := scripted(t, monday.Add(-21*time.Minute), rough) // New York is open for nine minutes
 		client := r.connect()
-		time.Sleep(27 * time.Minute)
-		minutes, corrected := r.healed(monday.Add(-time.Minute), values)
-		if minutes < 180 || corrected < 30 {
+		time.Sleep(15 * time.Minute)
+		minutes, corrected := r.healed(monday.Add(-10*time.Minute), values)
+		if minutes < 80 || corrected < 20 {
 			t.Errorf("%d minutes, of which %d were corrected", minutes, corrected)
 		}
-		if n := r.balances(); n < 4*900 {
+		if n := r.balances(); n < 4*500 {
 			t.Errorf("%d balances", n)
 		}
 		r.undisturbedByScript()
