@@ -26,6 +26,7 @@ func TestGolden(t *testing.T) {
 	}
 	got := golden{Prices: map[string]map[string]string{}}
 	s := at(open)
+	s.Special = []string{"all"}
 	for _, one := range loaded(t, 1).series {
 		prices := map[string]string{}
 		for _, now := range []time.Time{span.from, open, night, weekend, lastHour, afterwards} {
