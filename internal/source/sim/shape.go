@@ -37,8 +37,8 @@ var (
 // mean, and moves follow their roots.
 var coinHours = [24]int64{950, 900, 850, 800, 750, 750, 750, 800, 900, 950, 950, 1000, 1100, 1300, 1500, 1500, 1350, 1200, 1100, 1050, 1000, 950, 900, 900}
 
-// at returns the entry of the half hour a minute of a session of New York lies
-// in. A short session has the first hours, and then the last half hour.
+// halfHour returns the entry of the half hour a minute of a session of New York
+// lies in. A short session has the first hours, and then the last half hour.
 func halfHour(of *[13]int64, k, minutes int64) int64 {
 	if k >= minutes-half {
 		return of[12]
