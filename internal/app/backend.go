@@ -94,7 +94,7 @@ func RunBackend(ctx context.Context, c BackendConfig, out io.Writer, logger *slo
 	}
 	backend, err := legacy.New(legacy.Config{
 		Source: s, Markets: exchangeMarkets{exchanges, s.Clock()},
-		Era: legacy.Era(c.Era), Bugs: bugs, PageSize: c.PageSize,
+		Era: legacy.Era(c.Era), Bugs: bugs, PageSize: c.PageSize, Tokens: source.WallClock{},
 	})
 	if err != nil {
 		return err
@@ -115,7 +115,14 @@ func RunBackend(ctx context.Context, c BackendConfig, out io.Writer, logger *slo
 	if s.Clock().Virtual() {
 		fmt.Fprintf(out, "virtual clock: %s, speed %v\n", s.Clock().Now().Format(time.RFC3339), s.Clock().Speed())
 	}
-	fmt.Fprintf(out, "sign in as %s with the password %s\n", legacy.DefaultUser, legacy.DefaultPassword)
+	for _, user := range legacy.Users() {
+		sees := "sees accounts of their own"
+		if user.Staff {
+			sees = "sees all accounts"
+		}
+		fmt.Fprintf(out, "sign in as %s with the password %s: %s\n", user.Email, user.Password, sees)
+	}
+	fmt.Fprintf(out, "tokens are signed with a key that is no secret: thor serve --auth-key %s\n", legacy.SigningKey)
 	fmt.Fprintf(out, "REST %s\nCtrl-C stops it.\n", displayURL("http", addr))
 	return serveAll(ctx, listeners, backend, logger)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/fnv"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,18 +38,27 @@ func (h holder) is(id string) bool {
 	return id == h.Balance.AccountID || id == strconv.Itoa(h.pk) || number != nil && id == *number
 }
 
-// holders are the accounts.
+// holders are the accounts the user sees.
 func (b *Backend) holders(ctx context.Context) ([]holder, *answer) {
 	accounts, err := b.accounts.Accounts(ctx)
 	if err != nil {
 		failed := detail(http.StatusInternalServerError, "A server error occurred.")
 		return nil, &failed
 	}
-	list := make([]holder, len(accounts))
+	user := userOf(ctx)
+	list := make([]holder, 0, len(accounts))
 	for i, a := range accounts {
-		list[i] = holder{Account: a, pk: i + 1}
+		if user.Staff || ownerOf(i).ID == user.ID {
+			list = append(list, holder{Account: a, pk: i + 1})
+		}
 	}
 	return list, nil
+}
+
+// ownerOf is whose the i-th account is.
+func ownerOf(i int) User {
+	owners := slices.DeleteFunc(Users(), func(u User) bool { return u.Staff })
+	return owners[i%len(owners)]
 }
 
 // holder is the account a request asks for, or the first.

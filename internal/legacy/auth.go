@@ -1,12 +1,14 @@
 package legacy
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +19,6 @@ import (
 const (
 	accessLife  = 5 * time.Hour
 	refreshLife = 7 * 24 * time.Hour
-	userID      = 1
 	maxForm     = 1 << 16
 )
 
@@ -36,13 +37,14 @@ func (b *Backend) login(r *http.Request) answer {
 	if len(missing) > 0 {
 		return answer{http.StatusBadRequest, missing}
 	}
-	if *form.Email != b.User || *form.Password != b.Password {
+	user, known := userWho(func(u User) bool { return u.Email == *form.Email && u.Password == *form.Password })
+	if !known {
 		return detail(http.StatusUnauthorized, "No active account found with the given credentials")
 	}
 	return ok(struct {
 		Refresh string `json:"refresh"`
 		Access  string `json:"access"`
-	}{b.token("refresh", refreshLife), b.token("access", accessLife)})
+	}{b.token(user, "refresh", refreshLife), b.token(user, "access", accessLife)})
 }
 
 // refresh answers {refresh} with {access}; the refresh token stays as it is.
@@ -54,7 +56,8 @@ func (b *Backend) refresh(r *http.Request) answer {
 	if form.Refresh == nil {
 		return answer{http.StatusBadRequest, map[string][]string{"refresh": {"This field is required."}}}
 	}
-	if err := b.check(*form.Refresh, "refresh"); err != nil {
+	user, err := b.check(*form.Refresh, "refresh")
+	if err != nil {
 		return answer{http.StatusUnauthorized, struct {
 			Detail string `json:"detail"`
 			Code   string `json:"code"`
@@ -62,12 +65,13 @@ func (b *Backend) refresh(r *http.Request) answer {
 	}
 	return ok(struct {
 		Access string `json:"access"`
-	}{b.token("access", accessLife)})
+	}{b.token(user, "access", accessLife)})
 }
 
 // profile says who is signed in.
-func (b *Backend) profile(*http.Request) answer {
-	name, _, _ := strings.Cut(b.User, "@")
+func (*Backend) profile(r *http.Request) answer {
+	user := userOf(r.Context())
+	name, _, _ := strings.Cut(user.Email, "@")
 	return ok(struct {
 		ID         int    `json:"id"`
 		Username   string `json:"username"`
@@ -76,49 +80,79 @@ func (b *Backend) profile(*http.Request) answer {
 		LastName   string `json:"last_name"`
 		IsStaff    bool   `json:"is_staff"`
 		IsApproved bool   `json:"is_approved"`
-	}{ID: userID, Username: name, Email: b.User, IsApproved: true})
+	}{ID: user.ID, Username: name, Email: user.Email, IsStaff: user.Staff, IsApproved: true})
 }
 
-// token makes a token. Those of one second are the same.
-func (b *Backend) token(kind string, life time.Duration) string {
-	now := b.now().Unix()
-	id := sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, now))
+type userKey struct{}
+
+// userOf is who sent a request to what is private.
+func userOf(ctx context.Context) User {
+	user, _ := ctx.Value(userKey{}).(User)
+	return user
+}
+
+func userWho(is func(User) bool) (User, bool) {
+	users := Users()
+	if i := slices.IndexFunc(users, is); i >= 0 {
+		return users[i], true
+	}
+	return User{}, false
+}
+
+// token makes a token. Those of one user and second are the same.
+func (b *Backend) token(user User, kind string, life time.Duration) string {
+	now := b.Tokens.Now().Unix()
+	id := sha256.Sum256(fmt.Appendf(nil, "%d %s %d", user.ID, kind, now))
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"token_type": kind, "iat": now, "exp": now + int64(life/time.Second), "jti": hex.EncodeToString(id[:16]), "user_id": userID,
-	}).SignedString(b.key)
+		"token_type": kind, "iat": now, "exp": now + int64(life/time.Second), "jti": hex.EncodeToString(id[:16]), "user_id": user.ID,
+	}).SignedString([]byte(SigningKey))
 	if err != nil {
 		panic("legacy: a token cannot be signed: " + err.Error()) // the key is ours
 	}
 	return signed
 }
 
-// check reports why a token is not a valid one of that kind.
-func (b *Backend) check(token, kind string) error {
-	parsed, err := jwt.Parse(token, func(*jwt.Token) (any, error) { return b.key, nil },
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired(), jwt.WithTimeFunc(b.now))
+// errNoUser is a valid token of somebody who is not there.
+var errNoUser = errors.New("user not found")
+
+// check reports whose token it is, or why it is not a valid one of that kind.
+func (b *Backend) check(token, kind string) (User, error) {
+	claims := jwt.MapClaims{}
+	_, err := jwt.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return []byte(SigningKey), nil },
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired(), jwt.WithTimeFunc(b.Tokens.Now))
 	if err != nil {
-		return err
+		return User{}, err
 	}
-	if claims, ok := parsed.Claims.(jwt.MapClaims); !ok || claims["token_type"] != kind {
-		return errors.New("Token has wrong type") //nolint:staticcheck // the original's words
+	if claims["token_type"] != kind {
+		return User{}, errors.New("Token has wrong type") //nolint:staticcheck // the original's words
 	}
-	return nil
+	user, known := userWho(func(u User) bool { return claims["user_id"] == float64(u.ID) })
+	if !known {
+		return User{}, errNoUser
+	}
+	return user, nil
 }
 
 // authenticate looks at the request's token. Without one, what is not private
 // may be read.
-func (b *Backend) authenticate(r *http.Request, private bool) (refused answer, ok bool) {
+func (b *Backend) authenticate(r *http.Request, private bool) (user User, refused answer, ok bool) {
 	header := r.Header.Get("Authorization")
 	token, bearer := strings.CutPrefix(header, "Bearer ")
 	if !bearer {
 		if private {
-			return detail(http.StatusUnauthorized, "Authentication credentials were not provided."), false
+			return User{}, detail(http.StatusUnauthorized, "Authentication credentials were not provided."), false
 		}
-		return answer{}, true
+		return User{}, answer{}, true
 	}
-	err := b.check(token, "access")
+	user, err := b.check(token, "access")
 	if err == nil {
-		return answer{}, true
+		return user, answer{}, true
+	}
+	if errors.Is(err, errNoUser) {
+		return User{}, answer{http.StatusUnauthorized, struct {
+			Detail string `json:"detail"`
+			Code   string `json:"code"`
+		}{"User not found", "user_not_found"}}, false
 	}
 	words := "Token is invalid"
 	if errors.Is(err, jwt.ErrTokenExpired) {
@@ -129,7 +163,7 @@ func (b *Backend) authenticate(r *http.Request, private bool) (refused answer, o
 		Type    string `json:"token_type"`
 		Message string `json:"message"`
 	}
-	return answer{http.StatusUnauthorized, struct {
+	return User{}, answer{http.StatusUnauthorized, struct {
 		Detail   string    `json:"detail"`
 		Code     string    `json:"code"`
 		Messages []message `json:"messages"`

@@ -8,7 +8,7 @@
 package legacy
 
 import (
-	"crypto/sha256"
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -33,11 +33,31 @@ const (
 // Eras lists the eras, oldest first.
 func Eras() []Era { return []Era{EraSeed, EraHome, EraDev} }
 
-// Who may sign in, unless the configuration says otherwise.
+// Who thor signs in as: somebody who sees all accounts.
 const (
 	DefaultUser     = "trader@example.com"
 	DefaultPassword = "simulated"
 )
+
+// SigningKey signs the tokens, with HS256. Whoever signs in here sees made-up
+// data, so it is no secret.
+const SigningKey = "SIMULATED-signing-key-of-the-double"
+
+// User may sign in.
+type User struct {
+	ID              int
+	Email, Password string
+	Staff           bool // sees all accounts; those who are not share them, dealt in turn
+}
+
+// Users may sign in.
+func Users() []User {
+	return []User{
+		{ID: 1, Email: DefaultUser, Password: DefaultPassword, Staff: true},
+		{ID: 2, Email: "ada@example.com", Password: DefaultPassword},
+		{ID: 3, Email: "bob@example.com", Password: DefaultPassword},
+	}
+}
 
 // Config is what a backend is made of.
 type Config struct {
@@ -52,8 +72,9 @@ type Config struct {
 	Bugs map[Bug]bool
 	// PageSize is how many markets are on a page; 0 is 20.
 	PageSize int
-	// User and Password sign in; "" are the defaults.
-	User, Password string
+	// Tokens is the clock tokens go by, which others look at by their own; nil is
+	// the source's.
+	Tokens source.Clock
 }
 
 // Backend is the double. It is an [http.Handler].
@@ -63,7 +84,6 @@ type Backend struct {
 	accounts source.AccountSource
 	bars     latestBars
 	routes   map[string]route
-	key      []byte
 }
 
 var _ http.Handler = (*Backend)(nil)
@@ -85,20 +105,14 @@ func New(c Config) (*Backend, error) {
 	if c.PageSize == 0 {
 		c.PageSize = defaultPage
 	}
-	if c.User == "" {
-		c.User = DefaultUser
-	}
-	if c.Password == "" {
-		c.Password = DefaultPassword
-	}
 	can := source.AbilitiesOf(c.Source)
 	if can.Accounts == nil || can.Bars == nil {
 		return nil, thor.Errorf(thor.EINVALID, "the source %s has no accounts or no bars", c.Source.Name())
 	}
-	// Whoever signs in here sees made-up data, so the key is no secret; that it
-	// stays the same keeps tokens the same for the same time.
-	key := sha256.Sum256([]byte("legacy double of " + c.User))
-	b := &Backend{Config: c, accounts: can.Accounts, key: key[:]}
+	if c.Tokens == nil {
+		c.Tokens = c.Source.Clock()
+	}
+	b := &Backend{Config: c, accounts: can.Accounts}
 	b.bars.source = can.Bars
 	b.routes = b.paths()
 	return b, nil
@@ -180,11 +194,13 @@ func (b *Backend) serve(w http.ResponseWriter, r *http.Request, to route) {
 		return
 	}
 	// A bad token is refused even where none is needed.
-	if refused, ok := b.authenticate(r, to.private); !ok {
+	user, refused, ok := b.authenticate(r, to.private)
+	if !ok {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="api"`)
 		refused.write(w, r, false)
 		return
 	}
+	r = r.WithContext(context.WithValue(r.Context(), userKey{}, user))
 	to.answer(r).write(w, r, !b.Bugs[BugNoETag])
 }
 
