@@ -26,7 +26,7 @@ const (
 type Error struct {
 	Kind    Kind
 	Source  string    // name of the source
-	Op      string    // what was tried: "positions of PAPER-1"
+	Op      string    // what was tried, for everybody to read: "positions of ••••-1"
 	Status  int       // HTTP status, where there was one
 	RetryAt time.Time // for RateLimited: not before
 	Err     error

@@ -109,7 +109,7 @@ func (s *Source) balance(ctx context.Context, a account) (thor.AccountBalance, e
 }
 
 func (s *Source) balanceQuestion(a account) question {
-	return question{op: "balance of " + a.id, endpoint: &s.mapping.Balance, vars: a.vars}
+	return question{op: "balance of " + Mask(a.id), endpoint: &s.mapping.Balance, vars: a.vars}
 }
 
 func (s *Source) balanceFrom(a account, body any) (thor.AccountBalance, error) {

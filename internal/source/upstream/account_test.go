@@ -55,7 +55,7 @@ func TestAnExpiredBrokerTokenIsNoZero(t *testing.T) {
 	for _, era := range legacy.Eras() {
 		w := still(t, noon.Truncate(30*time.Minute).Add(29*time.Minute+30*time.Second), func(c *legacy.Config) { c.Era = era })
 		balances, err := w.Balances(t.Context())
-		if source.KindOf(err) != source.BadData || !strings.Contains(err.Error(), "balance of PAPER-1") ||
+		if source.KindOf(err) != source.BadData || !strings.Contains(err.Error(), "balance of ••••-1") ||
 			!strings.Contains(err.Error(), "/net_liquidation, /buying_power, /day_trade_bp are all zero: the backend says so while its broker's token has expired") {
 			t.Errorf("era %s: got %v", era, err)
 		}

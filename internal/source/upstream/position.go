@@ -19,7 +19,7 @@ func (s *Source) positions(ctx context.Context, a account) (thor.Positions, erro
 }
 
 func (s *Source) positionsQuestion(a account) question {
-	return question{op: "positions of " + a.id, endpoint: &s.mapping.Positions, vars: a.vars}
+	return question{op: "positions of " + Mask(a.id), endpoint: &s.mapping.Positions, vars: a.vars}
 }
 
 func (s *Source) positionsFrom(a account, items []any) (thor.Positions, error) {
