@@ -99,6 +99,31 @@ func (s *Source) accountsFrom(items []any) ([]account, error) {
 	return list, nil
 }
 
+// AccountsOf asks with the token of one of the backend's users which accounts it
+// lists for them, and returns what the source calls these. The error is
+// EUNAUTHORIZED when the backend does not take the token; any other says nothing
+// of it. No account is no error.
+func (s *Source) AccountsOf(ctx context.Context, token string) ([]string, error) {
+	q := s.accountsQuestion()
+	q.op, q.as = "accounts of a token", token
+	items, err := s.client.list(ctx, q)
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	list, err := s.accountsFrom(items)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(list))
+	for i, a := range list {
+		ids[i] = a.id
+	}
+	return ids, nil
+}
+
+// ListsAccounts reports whether there is a list of accounts to ask for.
+func (s *Source) ListsAccounts() bool { return len(s.mapping.Accounts.Path) > 0 }
+
 // balance asks for the balance of one account.
 func (s *Source) balance(ctx context.Context, a account) (thor.AccountBalance, error) {
 	body, err := s.client.ask(ctx, s.balanceQuestion(a))

@@ -120,6 +120,7 @@ func (s *signIn) post(ctx context.Context, op, path string, form map[string]stri
 	}
 	if got.status != http.StatusCreated { // some make a token rather than give one
 		if err := s.client.status(f, got); err != nil {
+			s.client.obey(err)
 			return nil, err
 		}
 	}

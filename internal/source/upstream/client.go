@@ -38,7 +38,8 @@ const (
 type client struct {
 	base    *url.URL
 	http    *http.Client
-	headers map[string]string
+	headers map[string]string // of every request of ours
+	asked   map[string]string // of those of somebody else
 	agent   string
 	auth    *signIn
 
@@ -75,6 +76,9 @@ func newClient(c Config) (*client, error) {
 		}},
 	}
 	if u.headers, err = resolve(c.Mapping.Headers, c.Env); err != nil {
+		return nil, err
+	}
+	if u.asked, err = resolve(c.Mapping.Tokens.Headers, c.Env); err != nil {
 		return nil, err
 	}
 	u.auth = &signIn{
@@ -157,9 +161,10 @@ func checkRedirect(base *url.URL, r *http.Request, via []*http.Request) error {
 
 // question is one thing that is asked.
 type question struct {
-	op       string // for people: balance of PAPER-1
+	op       string // for people, of everybody: an account in it is masked
 	endpoint *Endpoint
 	vars     map[string]string
+	as       string // the token of somebody else, who asks through us; "" is our own sign-in
 }
 
 // fault makes the errors of the question.
@@ -175,6 +180,9 @@ func (c *client) ask(ctx context.Context, q question) (any, error) {
 }
 
 // askPath returns the place of the path that answered as well.
+//
+// Whoever asks through us gets an answer of their own: nothing of it is kept, and
+// nothing that is kept is theirs.
 func (c *client) askPath(ctx context.Context, q question) (any, string, error) {
 	paths := q.endpoint.Path
 	c.mu.Lock()
@@ -194,9 +202,11 @@ func (c *client) askPath(ctx context.Context, q question) (any, string, error) {
 		target := c.base.String() + expand(paths[i], q.vars)
 		body, err := c.get(ctx, q, paths[i], target)
 		if err == nil {
-			c.mu.Lock()
-			c.kept[q.endpoint] = i
-			c.mu.Unlock()
+			if q.as == "" {
+				c.mu.Lock()
+				c.kept[q.endpoint] = i
+				c.mu.Unlock()
+			}
 			return body, paths[i], nil
 		}
 		if firstErr == nil {
@@ -226,6 +236,9 @@ func expand(template string, vars map[string]string) string {
 // get asks for one URL, and once more with a new token if the old one was
 // refused.
 func (c *client) get(ctx context.Context, q question, path, target string) (any, error) {
+	if q.as != "" {
+		return c.getAs(ctx, q, path, target)
+	}
 	c.mu.Lock()
 	notBefore := c.notBefore
 	c.mu.Unlock()
@@ -258,17 +271,9 @@ func (c *client) get(ctx context.Context, q question, path, target string) (any,
 
 func (c *client) getOnce(ctx context.Context, q question, path, target, token string) (any, error) {
 	f := fault{op: q.op, asked: "GET " + path}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	r, err := c.request(ctx, f, target, token, c.headers, q.endpoint.Headers)
 	if err != nil {
-		return nil, f.bad("that is not a URL: %v", err)
-	}
-	for _, headers := range []map[string]string{c.headers, q.endpoint.Headers} {
-		for header, v := range headers {
-			r.Header.Set(header, v)
-		}
-	}
-	if token != "" {
-		r.Header.Set("Authorization", c.auth.scheme()+" "+token)
+		return nil, err
 	}
 	c.mu.Lock()
 	known, tag := c.tags[target]
@@ -284,6 +289,7 @@ func (c *client) getOnce(ctx context.Context, q question, path, target, token st
 		return known.body, nil
 	}
 	if err := c.status(f, got); err != nil {
+		c.obey(err)
 		return nil, err
 	}
 	body, err := parse(f, got)
@@ -301,6 +307,53 @@ func (c *client) getOnce(ctx context.Context, q question, path, target, token st
 		delete(c.tags, target)
 	}
 	return body, nil
+}
+
+// getAs asks with somebody else's token. What a backend says to that token, that
+// it has asked too often too, does not concern our own reading; and our headers,
+// which may be a sign-in, are not sent. A token that is refused is EUNAUTHORIZED.
+func (c *client) getAs(ctx context.Context, q question, path, target string) (any, error) {
+	f := fault{op: q.op, asked: "GET " + path}
+	r, err := c.request(ctx, f, target, q.as, c.asked)
+	if err != nil {
+		return nil, err
+	}
+	got, err := c.send(r, f)
+	if err != nil {
+		return nil, err
+	}
+	if got.status == http.StatusUnauthorized || got.status == http.StatusForbidden {
+		return nil, thor.Errorf(thor.EUNAUTHORIZED, "the backend does not take this token, %d%s", got.status, got.said())
+	}
+	if err := c.status(f, got); err != nil {
+		return nil, err
+	}
+	return parse(f, got)
+}
+
+func (c *client) request(ctx context.Context, f fault, target, token string, headers ...map[string]string) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return nil, f.bad("that is not a URL: %v", err)
+	}
+	for _, of := range headers {
+		for header, v := range of {
+			r.Header.Set(header, v)
+		}
+	}
+	if token != "" {
+		r.Header.Set("Authorization", c.auth.scheme()+" "+token)
+	}
+	return r, nil
+}
+
+// obey leaves the backend alone when it wants to be.
+func (c *client) obey(err error) {
+	if e, ok := errors.AsType[*source.Error](err); ok && e.Kind == source.RateLimited {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.notBefore = e.RetryAt
+	}
 }
 
 // send sends a request and reads the answer, however bad its status.

@@ -22,6 +22,7 @@ import (
 // a file; docs/integration-guide.md explains each line.
 type Mapping struct {
 	Auth      Auth              `toml:"auth"`
+	Tokens    Tokens            `toml:"tokens"`
 	Headers   map[string]string `toml:"headers"` // of every request; $NAME is a variable of the environment
 	Who       Endpoint          `toml:"who"`
 	Accounts  Accounts          `toml:"accounts"`
@@ -43,10 +44,18 @@ type Auth struct {
 	Scheme        string `toml:"scheme"`         // "" is Bearer
 }
 
+// Tokens says what the tokens are like that the backend gives its users, so that
+// a server with its key takes them.
+type Tokens struct {
+	Subject string            `toml:"subject"` // the claim that says who it is for; "" is that it gives none
+	Require map[string]string `toml:"require"` // claims it must have besides, with their values
+	Headers map[string]string `toml:"headers"` // of the question which accounts a token may see; those of every request are ours and not sent
+}
+
 // Accounts says which accounts there are.
 type Accounts struct {
 	Endpoint
-	IDs []string `toml:"ids"` // these and no others; nobody is asked then
+	IDs []string `toml:"ids"` // these and no others are read; then only the bearers of tokens are asked about
 }
 
 // Endpoint is one question to the backend.
@@ -255,9 +264,10 @@ var formats = []string{"rfc3339", "naive-utc", "epoch-ms", "epoch-s"}
 
 func (m *Mapping) check(f *faults) {
 	m.Who.check(f, "who", whoSlots, nil, []string{})
+	m.Tokens.check(f)
 	accounts := []string{"account"}
+	m.Accounts.check(f, "accounts", nil, []string{"id"}, []string{})
 	if len(m.Accounts.IDs) == 0 {
-		m.Accounts.check(f, "accounts", nil, []string{"id"}, []string{})
 		if len(m.Accounts.Path) == 0 {
 			f.add("accounts", "say which accounts there are: ids, or the path of a list")
 		}
@@ -288,6 +298,17 @@ func (m *Mapping) check(f *faults) {
 	m.Bars.check(f, "bars", barSlots, barNeeds, names)
 	if intraday && len(m.Bars.Path) == 0 {
 		f.add("bars", "there are symbols with intraday, and no path to ask")
+	}
+}
+
+func (t Tokens) check(f *faults) {
+	if t.Subject == "" && len(t.Require)+len(t.Headers) > 0 {
+		f.add("tokens.subject", "which claim says who a token is for?")
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Require)) {
+		if name == "" || t.Require[name] == "" {
+			f.add("tokens.require", "write claims with the values they must have: { token_type = \"access\" }")
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ type reply struct {
 }
 
 // status turns what is not a 200 into an error.
-func (c *client) status(f fault, got reply) error {
+func (*client) status(f fault, got reply) error {
 	status := got.status
 	if status == http.StatusOK {
 		return nil
@@ -39,9 +39,6 @@ func (c *client) status(f fault, got reply) error {
 	case status == http.StatusTooManyRequests:
 		err := f.fail(source.RateLimited, status, "it was too often, 429%s", words)
 		err.RetryAt = retryAt(got.header, time.Now(), pause)
-		c.mu.Lock()
-		c.notBefore = err.RetryAt
-		c.mu.Unlock()
 		return err
 	case status >= http.StatusInternalServerError:
 		err := f.fail(source.Transient, status, "the backend failed with %d%s", status, words)
