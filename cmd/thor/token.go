@@ -16,18 +16,15 @@ type tokenCommand struct {
 }
 
 type tokenCreate struct {
-	Key           string        `name:"auth-key" env:"THOR_AUTH_KEY" help:"The key of the server."`
-	KeyFile       string        `name:"auth-key-file" env:"THOR_AUTH_KEY_FILE" placeholder:"FILE" help:"File with that key, instead."`
-	PrivateKey    string        `name:"auth-private-key" placeholder:"FILE" help:"PEM file with an Ed25519 private key, which counts more; the server has its auth-public-key."`
-	Sub           string        `name:"sub" required:"" help:"Who it is for."`
-	Accounts      []string      `name:"accounts" help:"The accounts it may see."`
-	Features      []string      `name:"features" help:"The features a publisher publishes."`
-	Role          []string      `name:"role" default:"viewer" help:"viewer, operator or publisher."`
-	TTL           time.Duration `name:"ttl" default:"12h" help:"How long it is valid."`
-	ClaimSub      string        `name:"auth-claim-sub" default:"${auth_claim_sub}" env:"THOR_AUTH_CLAIM_SUB" hidden:""`
-	ClaimAccounts string        `name:"auth-claim-accounts" default:"${auth_claim_accounts}" env:"THOR_AUTH_CLAIM_ACCOUNTS" hidden:""`
-	ClaimRoles    string        `name:"auth-claim-roles" default:"${auth_claim_roles}" env:"THOR_AUTH_CLAIM_ROLES" hidden:""`
-	File          string        `name:"config" placeholder:"FILE" help:"Configuration file of the server, for its key and the names of the claims; thor.toml of this directory is read by itself."`
+	Key        string        `name:"auth-key" env:"THOR_AUTH_KEY" help:"The key of the server."`
+	KeyFile    string        `name:"auth-key-file" env:"THOR_AUTH_KEY_FILE" placeholder:"FILE" help:"File with that key, instead."`
+	PrivateKey string        `name:"auth-private-key" placeholder:"FILE" help:"PEM file with an Ed25519 private key, which counts more; the server has its auth-public-key."`
+	Sub        string        `name:"sub" required:"" help:"Who it is for."`
+	Accounts   []string      `name:"accounts" help:"The accounts it may see."`
+	Features   []string      `name:"features" help:"The features a publisher publishes."`
+	Role       []string      `name:"role" default:"viewer" help:"viewer, operator or publisher."`
+	TTL        time.Duration `name:"ttl" default:"12h" help:"How long it is valid."`
+	File       string        `name:"config" placeholder:"FILE" help:"Configuration file of the server, for its key; thor.toml of this directory is read by itself."`
 }
 
 // Run makes a token.
@@ -70,12 +67,9 @@ func (c *tokenCreate) Run(m *Main) error {
 	return nil
 }
 
-// door is that of the server, as far as its settings say how tokens are made.
+// door has the key of the server.
 func (c *tokenCreate) door() (*auth.Door, error) {
-	settings := app.Config{
-		AuthKey: c.Key, AuthKeyFile: c.KeyFile,
-		AuthClaimSub: c.ClaimSub, AuthClaimAccounts: c.ClaimAccounts, AuthClaimRoles: c.ClaimRoles,
-	}
+	settings := app.Config{AuthKey: c.Key, AuthKeyFile: c.KeyFile}
 	if c.PrivateKey != "" {
 		settings.AuthKey, settings.AuthKeyFile = "", ""
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 
-	"thor"
 	"thor/internal/api"
 	"thor/internal/auth"
 	"thor/internal/hub"
@@ -25,10 +24,9 @@ func (c Config) takesTokens() bool {
 // Door makes the door of the settings, without what belongs to a store. The
 // faults are those of [Config.Validate].
 func (c Config) Door() (*auth.Door, error) {
-	d := &auth.Door{
-		Key: []byte(c.AuthKey), Origins: c.AllowOrigin,
-		Claims: auth.Claims{Subject: c.AuthClaimSub, Accounts: c.AuthClaimAccounts, Roles: c.AuthClaimRoles},
-	}
+	d := &auth.Door{Key: []byte(c.AuthKey), Origins: c.AllowOrigin, Claims: auth.Claims{
+		Subject: c.AuthClaimSub, Accounts: c.AuthClaimAccounts, Roles: c.AuthClaimRoles,
+	}}
 	var errs []error
 	fault := func(flag string, err error) {
 		if err != nil {
@@ -43,20 +41,24 @@ func (c Config) Door() (*auth.Door, error) {
 		fault("auth-key-file", err)
 		d.Key = key
 		if err == nil {
-			fault("auth-key-file", checkKey(key))
+			fault("auth-key-file", auth.CheckKey(key))
 		}
 	} else if c.AuthKey != "" {
-		fault("auth-key", checkKey(d.Key))
+		fault("auth-key", auth.CheckKey(d.Key))
 	}
 	if c.AuthPublicKey != "" {
 		var err error
 		d.PublicKey, err = auth.ReadPublicKey(c.AuthPublicKey)
 		fault("auth-public-key", err)
 	}
-	names := []string{c.AuthClaimSub, c.AuthClaimAccounts, c.AuthClaimRoles}
+	set := []string{c.AuthClaimSub, c.AuthClaimAccounts, c.AuthClaimRoles}
+	names := d.Claims.Names()
 	for i, flag := range []string{"auth-claim-sub", "auth-claim-accounts", "auth-claim-roles"} {
-		err := auth.CheckClaim(names[i])
-		if err == nil && slices.Contains(names[:i], names[i]) {
+		var err error
+		if set[i] != "" {
+			err = auth.CheckClaim(set[i])
+		}
+		if err == nil && names[i] != "" && slices.Contains(names[:i], names[i]) {
 			err = fmt.Errorf("two claims have the name %q", names[i])
 		}
 		fault(flag, err)
@@ -114,13 +116,6 @@ const (
 	minRate = 0.1
 	maxRate = 100_000
 )
-
-func checkKey(key []byte) error {
-	if len(key) < auth.MinKey {
-		return thor.Errorf(thor.EINVALID, "the key has %d characters, it needs at least %d; `openssl rand -hex 32` makes one", len(key), auth.MinKey)
-	}
-	return nil
-}
 
 // openDoor makes the one door of the server.
 func (a *App) openDoor(ctx context.Context) (err error) {

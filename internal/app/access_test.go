@@ -37,9 +37,10 @@ func TestAccessSettings(t *testing.T) {
 		{"a short key in a file", func(c *Config) { c.AuthKeyFile = short }, []string{"--auth-key-file: the key has 10 characters"}},
 		{"two shared keys", func(c *Config) { c.AuthKey, c.AuthKeyFile = strings.Repeat("k", 32), long }, []string{"--auth-key-file: there is a key already"}},
 		{
-			"claims", func(c *Config) { c.AuthClaimSub, c.AuthClaimAccounts, c.AuthClaimRoles = "exp", "", "exp" },
-			[]string{`--auth-claim-sub: "exp" means something else`, `--auth-claim-accounts: "" is not the name`, `--auth-claim-roles: "exp" means`},
+			"claims", func(c *Config) { c.AuthClaimSub, c.AuthClaimAccounts, c.AuthClaimRoles = "exp", " ", "exp" },
+			[]string{`--auth-claim-sub: "exp" means something else`, `--auth-claim-accounts: " " is not the name`, `--auth-claim-roles: "exp" means`},
 		},
+		{"a public key as the shared one", func(c *Config) { c.AuthKeyFile = public }, []string{"--auth-key-file: the key is a PEM file", "belongs in --auth-public-key"}},
 		{"one claim for two", func(c *Config) { c.AuthClaimRoles = "sub" }, []string{`--auth-claim-roles: two claims have the name "sub"`}},
 		{"a proxy", func(c *Config) { c.AuthKeyFile, c.TrustedProxy = long, []string{"127.0.0.1", "10.0.0.0/8"} }, nil},
 		{

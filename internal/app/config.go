@@ -46,10 +46,10 @@ type Config struct {
 	AuthKey     string `name:"auth-key" default:"${auth_key}" env:"THOR_AUTH_KEY" help:"Key that signs tokens, at least 32 characters. Without one only this machine's own operator is served."`
 	AuthKeyFile string `name:"auth-key-file" default:"${auth_key_file}" env:"THOR_AUTH_KEY_FILE" help:"File with that key, instead of auth-key."`
 
-	AuthPublicKey     string `name:"auth-public-key" default:"${auth_public_key}" env:"THOR_AUTH_PUBLIC_KEY" help:"PEM file with the Ed25519 public key that checks tokens signed with EdDSA; besides auth-key or alone."`
-	AuthClaimSub      string `name:"auth-claim-sub" default:"${auth_claim_sub}" env:"THOR_AUTH_CLAIM_SUB" help:"The claim of a token that says who it is for: a string or a whole number."`
-	AuthClaimAccounts string `name:"auth-claim-accounts" default:"${auth_claim_accounts}" env:"THOR_AUTH_CLAIM_ACCOUNTS" help:"The claim that says which accounts it may see: a string or a list."`
-	AuthClaimRoles    string `name:"auth-claim-roles" default:"${auth_claim_roles}" env:"THOR_AUTH_CLAIM_ROLES" help:"The claim that says which roles it has: a string or a list."`
+	AuthPublicKey     string `name:"auth-public-key" default:"${auth_public_key}" env:"THOR_AUTH_PUBLIC_KEY" help:"PEM file with the public key that checks tokens: Ed25519 for EdDSA, RSA for RS256; besides auth-key or alone."`
+	AuthClaimSub      string `name:"auth-claim-sub" default:"${auth_claim_sub}" env:"THOR_AUTH_CLAIM_SUB" help:"The claim of a token that says who it is for: a string or a whole number. Empty is sub, or what the mapping of the backend says."`
+	AuthClaimAccounts string `name:"auth-claim-accounts" default:"${auth_claim_accounts}" env:"THOR_AUTH_CLAIM_ACCOUNTS" help:"The claim that says which accounts it may see: a string or a list. Empty is accounts; with the tokens of a backend, that the backend is asked."`
+	AuthClaimRoles    string `name:"auth-claim-roles" default:"${auth_claim_roles}" env:"THOR_AUTH_CLAIM_ROLES" help:"The claim that says which roles it has: a string or a list. Empty is roles; with the tokens of a backend, that they are viewers."`
 
 	TLSCert      string   `name:"tls-cert" default:"${tls_cert}" env:"THOR_TLS_CERT" help:"PEM file with the certificate and those between it and its authority; makes the server speak https and wss."`
 	TLSKey       string   `name:"tls-key" default:"${tls_key}" env:"THOR_TLS_KEY" help:"PEM file with the certificate's private key. Both files are read again when they change."`
@@ -87,10 +87,6 @@ func Default() Config {
 		LogFormat: "text",
 
 		SimAccounts: 2,
-
-		AuthClaimSub:      "sub",
-		AuthClaimAccounts: "accounts",
-		AuthClaimRoles:    "roles",
 
 		MaxConnections:           10_000,
 		MaxConnectionsPerUser:    20,

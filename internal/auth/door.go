@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"net/http"
 	"net/netip"
@@ -17,11 +18,13 @@ type Door struct {
 	// Key checks and makes tokens signed with HS256. While neither it nor
 	// PublicKey is set only the local operator is served.
 	Key []byte
-	// PublicKey checks tokens signed with EdDSA; PrivateKey makes them, and a
-	// server has none. A door with a private key does not make others.
-	PublicKey  ed25519.PublicKey
+	// PublicKey checks tokens: an [ed25519.PublicKey] those signed with EdDSA, an
+	// [*rsa.PublicKey] those signed with RS256. PrivateKey makes those of EdDSA,
+	// and a server has none. A door with a private key does not make others.
+	PublicKey  crypto.PublicKey
 	PrivateKey ed25519.PrivateKey
-	// Claims are the names of what tokens say; the zero value is our own names.
+	// Claims are the names of what the tokens of others say; the zero value is our
+	// own names.
 	Claims Claims
 	// Origins are web origins that may talk to the server besides its own and
 	// those of this machine: https://desk.example.com.
@@ -37,7 +40,7 @@ type Door struct {
 }
 
 // TakesTokens reports whether a token could let somebody in.
-func (d *Door) TakesTokens() bool { return len(d.Key) > 0 || len(d.PublicKey) > 0 }
+func (d *Door) TakesTokens() bool { return len(d.Key) > 0 || d.PublicKey != nil }
 
 // Authenticate returns who sent the request. The error is EUNAUTHORIZED, and its
 // hint names the setting that would let the request in; EINVALID for a token in

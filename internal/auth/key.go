@@ -2,8 +2,10 @@ package auth
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"os"
@@ -26,8 +28,12 @@ func ReadKey(path string) ([]byte, error) {
 	return bytes.TrimSpace(data), err
 }
 
-// ReadPublicKey reads the key that checks tokens signed with EdDSA.
-func ReadPublicKey(path string) (ed25519.PublicKey, error) {
+// minRSA is the length an RSA key must have at least, in bits.
+const minRSA = 2048
+
+// ReadPublicKey reads the key that checks tokens of others: an
+// [ed25519.PublicKey] or an [*rsa.PublicKey].
+func ReadPublicKey(path string) (crypto.PublicKey, error) {
 	der, err := readPEM(path, pemPublic)
 	if err != nil {
 		return nil, err
@@ -36,11 +42,28 @@ func ReadPublicKey(path string) (ed25519.PublicKey, error) {
 	if err != nil {
 		return nil, thor.Errorf(thor.EINVALID, "%s has no public key that can be read", path)
 	}
-	key, ok := parsed.(ed25519.PublicKey)
-	if !ok {
-		return nil, notEd25519(path)
+	switch key := parsed.(type) {
+	case ed25519.PublicKey:
+		return key, nil
+	case *rsa.PublicKey:
+		if bits := key.N.BitLen(); bits < minRSA {
+			return nil, thor.Errorf(thor.EINVALID, "the RSA key in %s has %d bits, it needs at least %d", path, bits, minRSA)
+		}
+		return key, nil
 	}
-	return key, nil
+	return nil, thor.Errorf(thor.EINVALID, "the key in %s is neither Ed25519 nor RSA; `thor token key` makes a pair", path)
+}
+
+// CheckKey refuses a shared key that is too short to be one, or that everybody
+// may know.
+func CheckKey(key []byte) error {
+	switch {
+	case bytes.HasPrefix(key, []byte("-----BEGIN")):
+		return thor.Errorf(thor.EINVALID, "the key is a PEM file, and who knows it makes tokens; a public key belongs in --auth-public-key")
+	case len(key) < MinKey:
+		return thor.Errorf(thor.EINVALID, "the key has %d characters, it needs at least %d; `openssl rand -hex 32` makes one", len(key), MinKey)
+	}
+	return nil
 }
 
 // ReadPrivateKey reads the key that makes tokens signed with EdDSA.
@@ -55,7 +78,7 @@ func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
 	}
 	key, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
-		return nil, notEd25519(path)
+		return nil, thor.Errorf(thor.EINVALID, "the key in %s is not Ed25519; `thor token key` makes a pair", path)
 	}
 	return key, nil
 }
@@ -67,10 +90,6 @@ func PublicKey(private ed25519.PrivateKey) (ed25519.PublicKey, error) {
 		return nil, thor.Errorf(thor.EINVALID, "the private key is of %d bytes", len(private))
 	}
 	return public, nil
-}
-
-func notEd25519(path string) error {
-	return thor.Errorf(thor.EINVALID, "the key in %s is not Ed25519; `thor token key` makes a pair", path)
 }
 
 // NewKeyPair makes a key pair and writes it, as openssl would, to two files that

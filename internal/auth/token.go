@@ -2,8 +2,11 @@ package auth
 
 import (
 	"cmp"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,20 +27,49 @@ const (
 	maxSubject = 128      // bytes of who it is for
 )
 
-// Claims are the names under which tokens say who somebody is. "" is our own
-// name.
+// issuer marks the tokens thor makes itself, by their claim iss. They have our
+// own names on every server, whatever others call things there, and are taken at
+// their word.
+const issuer = "urn:thor"
+
+// Claims are the names under which the tokens of others say who somebody is. ""
+// is our own name.
 type Claims struct {
 	Subject  string // sub
 	Accounts string // accounts
 	Roles    string // roles
+	// Named is that Accounts and Roles are read under the names given here alone:
+	// "" is no claim. A backend that makes tokens without a thought of us may mean
+	// something else by our names.
+	Named bool
+	// Require are claims a token must have besides, with their values. A list
+	// must have the value in it.
+	Require map[string]string
 }
 
 func (c Claims) complete() Claims {
-	return Claims{
-		Subject:  cmp.Or(c.Subject, "sub"),
-		Accounts: cmp.Or(c.Accounts, "accounts"),
-		Roles:    cmp.Or(c.Roles, "roles"),
+	c.Subject = cmp.Or(c.Subject, "sub")
+	if !c.Named {
+		c.Accounts, c.Roles = cmp.Or(c.Accounts, "accounts"), cmp.Or(c.Roles, "roles")
 	}
+	return c
+}
+
+// Names are the names in effect of subject, accounts and roles; "" is none.
+func (c Claims) Names() []string {
+	c = c.complete()
+	return []string{c.Subject, c.Accounts, c.Roles}
+}
+
+// check refuses a token that lacks what is required.
+func (c Claims) check(said jwt.MapClaims) error {
+	for _, name := range slices.Sorted(maps.Keys(c.Require)) {
+		if values, _ := words(said[name]); !slices.Contains(values, c.Require[name]) {
+			return thor.Errorf(thor.EUNAUTHORIZED, "the token is not valid: its %s must be %s", name, c.Require[name]).
+				WithHint("A token of another kind, as one to get a new one with, lets nobody in.")
+		}
+	}
+	return nil
 }
 
 // CheckClaim refuses what is no name for a claim of ours, or means something
@@ -96,8 +128,11 @@ func (d *Door) verifiers() []verifier {
 	if len(d.Key) > 0 {
 		list = append(list, verifier{jwt.SigningMethodHS256, d.Key})
 	}
-	if len(d.PublicKey) > 0 {
-		list = append(list, verifier{jwt.SigningMethodEdDSA, d.PublicKey})
+	switch key := d.PublicKey.(type) {
+	case ed25519.PublicKey:
+		list = append(list, verifier{jwt.SigningMethodEdDSA, key})
+	case *rsa.PublicKey:
+		list = append(list, verifier{jwt.SigningMethodRS256, key})
 	}
 	return list
 }
@@ -147,7 +182,14 @@ func refusal(err error) error {
 // principal reads the claims of a token that is valid. Roles we do not know are
 // a backend's own and do not count; a token without one of ours is a viewer's.
 func (d *Door) principal(said jwt.MapClaims) (Principal, error) {
-	names := d.Claims.complete()
+	names, own := Claims{}.complete(), said["iss"] == issuer
+	if !own {
+		names = d.Claims.complete()
+		if err := names.check(said); err != nil {
+			return Principal{}, err
+		}
+	}
+	delete(said, "") // the name of no claim
 	subject, ok := word(said[names.Subject])
 	if !ok || len(subject) > maxSubject || strings.ContainsFunc(subject, unicode.IsControl) {
 		return Principal{}, thor.Errorf(thor.EUNAUTHORIZED,
@@ -226,10 +268,11 @@ func words(claim any) ([]string, bool) {
 	return read, true
 }
 
-// NewToken makes a token for a principal, valid for ttl.
+// NewToken makes a token for a principal, valid for ttl. Every server with the
+// key takes it, whatever names it has for the claims of others.
 func (d *Door) NewToken(p Principal, now time.Time, ttl time.Duration) (string, error) {
-	names := d.Claims.complete()
-	said := jwt.MapClaims{names.Subject: p.Subject, "iat": now.Unix(), "exp": now.Add(ttl).Unix()}
+	names := Claims{}.complete()
+	said := jwt.MapClaims{"iss": issuer, names.Subject: p.Subject, "iat": now.Unix(), "exp": now.Add(ttl).Unix()}
 	if len(p.Accounts) > 0 {
 		said[names.Accounts] = p.Accounts
 	}

@@ -1,11 +1,14 @@
 package auth_test
 
 import (
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"math/big"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -40,9 +43,13 @@ func TestTheAlgorithmIsTheKeys(t *testing.T) {
 	if err := auth.NewKeyPair(private, public); err != nil {
 		t.Fatal(err)
 	}
-	pub, err := auth.ReadPublicKey(public)
+	read, err := auth.ReadPublicKey(public)
 	if err != nil {
 		t.Fatal(err)
+	}
+	pub, ok := read.(ed25519.PublicKey)
+	if !ok {
+		t.Fatalf("the public key is a %T", read)
 	}
 	priv, err := auth.ReadPrivateKey(private)
 	if err != nil {
@@ -56,12 +63,24 @@ func TestTheAlgorithmIsTheKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rsaDER, err := x509.MarshalPKIXPublicKey(&rsaKey.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: rsaDER})
+	otherRSA, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
 	_, other, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	said := jwt.MapClaims{"sub": "ada", "exp": soon()}
-	doors := map[string]*auth.Door{"shared": {Key: key}, "public": {PublicKey: pub}, "both": {Key: key, PublicKey: pub}}
+	doors := map[string]*auth.Door{
+		"shared": {Key: key}, "public": {PublicKey: pub}, "both": {Key: key, PublicKey: pub},
+		"rsa": {PublicKey: &rsaKey.PublicKey},
+	}
 	tests := []struct {
 		name, token string
 		doors       string // that take it
@@ -72,7 +91,12 @@ func TestTheAlgorithmIsTheKeys(t *testing.T) {
 		{"HS256 with the public key's bytes", sign(t, jwt.SigningMethodHS256, []byte(pub), said), ""},
 		{"HS256 with the public key's file", sign(t, jwt.SigningMethodHS256, pubPEM, said), ""},
 		{"HS512 with the shared key", sign(t, jwt.SigningMethodHS512, key, said), ""},
-		{"RS256", sign(t, jwt.SigningMethodRS256, rsaKey, said), ""},
+		{"RS256", sign(t, jwt.SigningMethodRS256, rsaKey, said), "rsa"},
+		{"RS256 with another key", sign(t, jwt.SigningMethodRS256, otherRSA, said), ""},
+		{"RS512 with the private key", sign(t, jwt.SigningMethodRS512, rsaKey, said), ""},
+		{"PS256 with the private key", sign(t, jwt.SigningMethodPS256, rsaKey, said), ""},
+		{"HS256 with the RSA public key's bytes", sign(t, jwt.SigningMethodHS256, rsaDER, said), ""},
+		{"HS256 with the RSA public key's file", sign(t, jwt.SigningMethodHS256, rsaPEM, said), ""},
 		{"HS256 with another key", sign(t, jwt.SigningMethodHS256, []byte("another key, just as long as ours is"), said), ""},
 		{"HS256 with no key", sign(t, jwt.SigningMethodHS256, []byte{}, said), ""},
 		{"EdDSA with another key", sign(t, jwt.SigningMethodEdDSA, other, said), ""},
@@ -183,7 +207,7 @@ func TestClaims(t *testing.T) {
 			}
 		})
 	}
-	t.Run("what is made with other names is read with them", func(t *testing.T) {
+	t.Run("what we make is read by our names on every server", func(t *testing.T) {
 		t.Parallel()
 		door := &auth.Door{Key: key, Claims: django}
 		made, err := door.NewToken(auth.Principal{
@@ -192,11 +216,15 @@ func TestClaims(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p, err := door.Token(made); err != nil || p.Subject != "7" || !p.MaySee("A-1") || !p.MayPublish("intraday") || p.MayPublish("positions") {
-			t.Errorf("got %+v, %v", p, err)
-		}
-		if p, err := (&auth.Door{Key: key}).Token(made); err == nil {
-			t.Errorf("read without them as %+v", p)
+		for _, door := range []*auth.Door{
+			door, {Key: key}, {Key: key, Claims: auth.Claims{
+				Subject: "user_id", Named: true, Require: map[string]string{"token_type": "access"},
+			}},
+		} {
+			p, err := door.Token(made)
+			if err != nil || p.Subject != "7" || !p.MaySee("A-1") || !p.MayPublish("intraday") || p.MayPublish("positions") {
+				t.Errorf("got %+v, %v", p, err)
+			}
 		}
 	})
 	t.Run("a token without end is not looked at", func(t *testing.T) {
@@ -247,10 +275,28 @@ func TestKeyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("rsa.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	if read, err := auth.ReadPublicKey(path("rsa.pub")); err != nil || !rsaKey.PublicKey.Equal(read) {
+		t.Errorf("the RSA key is read as %T, %v", read, err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecDER, err := x509.MarshalPKIXPublicKey(&ecKey.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("ec.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: ecDER}))
+	short := &rsa.PublicKey{N: new(big.Int).Rsh(rsaKey.N, 1024), E: rsaKey.E}
+	shortDER, err := x509.MarshalPKIXPublicKey(short)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("short.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: shortDER}))
 	write("text", []byte("hello"))
 	write("cut.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der[:20]}))
 	for name, says := range map[string]string{
-		"missing": "cannot be read", "text": "not a PEM file", "rsa.pub": "not Ed25519", "cut.pub": "no public key that can be read",
+		"missing": "cannot be read", "text": "not a PEM file", "ec.pub": "neither Ed25519 nor RSA", "short.pub": "has 1024 bits, it needs at least 2048", "cut.pub": "no public key that can be read",
 		"thor.key": "has a PRIVATE KEY, it needs a PUBLIC KEY",
 	} {
 		if _, err := auth.ReadPublicKey(path(name)); err == nil || !strings.Contains(err.Error(), says) {
