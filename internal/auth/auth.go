@@ -32,6 +32,9 @@ type Principal struct {
 	Features []string // what a publisher publishes
 	Roles    []Role
 	Expires  time.Time // zero is never
+	// Grant is set where a backend says which accounts the principal may see;
+	// then Accounts are what it said last.
+	Grant *Grant
 }
 
 // LocalOperator is whoever sits at this machine while no key is configured.

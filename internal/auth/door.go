@@ -26,6 +26,9 @@ type Door struct {
 	// Claims are the names of what the tokens of others say; the zero value is our
 	// own names.
 	Claims Claims
+	// Grants know which accounts the bearer of a token may see that was made by
+	// others and names none; nil is that there are none then.
+	Grants *Grants
 	// Origins are web origins that may talk to the server besides its own and
 	// those of this machine: https://desk.example.com.
 	Origins []string
@@ -44,7 +47,9 @@ func (d *Door) TakesTokens() bool { return len(d.Key) > 0 || d.PublicKey != nil 
 
 // Authenticate returns who sent the request. The error is EUNAUTHORIZED, and its
 // hint names the setting that would let the request in; EINVALID for a token in
-// the URL; or ETOOMANY, when too many wrong tokens have come from the address.
+// the URL; ETOOMANY, when too many wrong tokens have come from the address; or
+// EUNAVAILABLE, when the backend cannot be asked that says which accounts the
+// bearer of its token may see.
 func (d *Door) Authenticate(r *http.Request) (Principal, error) {
 	if err := tokenInURL(r.URL); err != nil {
 		return Principal{}, err
@@ -62,7 +67,11 @@ func (d *Door) Authenticate(r *http.Request) (Principal, error) {
 		return Principal{}, thor.Errorf(thor.EUNAUTHORIZED, "a key is configured, and the request has no token").
 			WithHint("Send the header Authorization: Bearer with a token, or over WebSocket the message auth.")
 	}
-	return d.TokenFrom(d.Address(r), token)
+	p, err := d.TokenFrom(d.Address(r), token)
+	if err != nil {
+		return Principal{}, err
+	}
+	return d.Granted(r.Context(), p)
 }
 
 // AuthenticateUpgrade is Authenticate for the WebSocket, which takes a ticket in
@@ -72,7 +81,11 @@ func (d *Door) AuthenticateUpgrade(r *http.Request) (Principal, error) {
 	if !ok || tokenInURL(r.URL) != nil {
 		return d.Authenticate(r)
 	}
-	return d.redeemFrom(d.Address(r), ticket[0])
+	p, err := d.redeemFrom(d.Address(r), ticket[0])
+	if err != nil {
+		return Principal{}, err
+	}
+	return d.Granted(r.Context(), p) // what it was told when the ticket was made may be over
 }
 
 // Offers reports whether the request says who sent it, rightly or not; one that

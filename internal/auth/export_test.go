@@ -6,3 +6,13 @@ func (r *Rates) Len() int {
 	defer r.mu.Unlock()
 	return len(r.buckets)
 }
+
+// MaxGrants is how many tokens are remembered.
+const MaxGrants = maxGrants
+
+// Len is how many tokens are remembered.
+func (g *Grants) Len() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.known)
+}

@@ -110,7 +110,8 @@ func (d *Door) count(address netip.Addr, err error) error {
 	return err
 }
 
-// TokenFrom is Token, and counts a wrong one against the address.
+// TokenFrom is Token, and counts a wrong one against the address. Which accounts
+// the bearer of a backend's token may see is not in it yet: [Door.Granted] asks.
 func (d *Door) TokenFrom(address netip.Addr, token string) (Principal, error) {
 	p, err := d.Token(token)
 	return p, d.count(address, err)
@@ -138,7 +139,7 @@ func (d *Door) verifiers() []verifier {
 }
 
 // Token returns who a token is for. The error is EUNAUTHORIZED and never has
-// any of the token in it.
+// any of the token in it. A principal with a Grant has no accounts yet.
 func (d *Door) Token(token string) (Principal, error) {
 	if !d.TakesTokens() {
 		return Principal{}, thor.Errorf(thor.EUNAUTHORIZED, "no key is configured, so no token can be checked").
@@ -153,7 +154,7 @@ func (d *Door) Token(token string) (Principal, error) {
 		_, err = jwt.ParseWithClaims(token, said, func(*jwt.Token) (any, error) { return v.key, nil },
 			jwt.WithValidMethods([]string{v.method.Alg()}), jwt.WithExpirationRequired(), jwt.WithJSONNumber())
 		if err == nil {
-			return d.principal(said)
+			return d.principal(token, said)
 		}
 		if !errors.Is(err, jwt.ErrTokenSignatureInvalid) && !errors.Is(err, jwt.ErrTokenUnverifiable) {
 			break // it is signed with this key, or no token at all
@@ -181,7 +182,7 @@ func refusal(err error) error {
 
 // principal reads the claims of a token that is valid. Roles we do not know are
 // a backend's own and do not count; a token without one of ours is a viewer's.
-func (d *Door) principal(said jwt.MapClaims) (Principal, error) {
+func (d *Door) principal(token string, said jwt.MapClaims) (Principal, error) {
 	names, own := Claims{}.complete(), said["iss"] == issuer
 	if !own {
 		names = d.Claims.complete()
@@ -208,6 +209,9 @@ func (d *Door) principal(said jwt.MapClaims) (Principal, error) {
 		return Principal{}, thor.Errorf(thor.EUNAUTHORIZED, "the token is not valid: exp is not a time")
 	}
 	p := Principal{Subject: subject, Expires: expires.Time}
+	if !own && d.Grants != nil && said[names.Accounts] == nil {
+		p.Grant = newGrant(token)
+	}
 	for _, account := range accounts {
 		if thor.ValidID(account) {
 			p.Accounts = append(p.Accounts, account)

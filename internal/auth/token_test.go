@@ -217,12 +217,12 @@ func TestClaims(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, door := range []*auth.Door{
-			door, {Key: key}, {Key: key, Claims: auth.Claims{
+			door, {Key: key}, {Key: key, Grants: &auth.Grants{}, Claims: auth.Claims{
 				Subject: "user_id", Named: true, Require: map[string]string{"token_type": "access"},
 			}},
 		} {
 			p, err := door.Token(made)
-			if err != nil || p.Subject != "7" || !p.MaySee("A-1") || !p.MayPublish("intraday") || p.MayPublish("positions") {
+			if err != nil || p.Subject != "7" || !p.MaySee("A-1") || !p.MayPublish("intraday") || p.MayPublish("positions") || p.Grant != nil {
 				t.Errorf("got %+v, %v", p, err)
 			}
 		}
