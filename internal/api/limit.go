@@ -15,12 +15,13 @@ const (
 	RefusedRate     = "rate"     // the caller asks too often
 	RefusedFailures = "failures" // too many wrong tokens came from the address
 	RefusedToken    = "token"    // no token, a wrong or an expired one, or one in the URL
+	RefusedBackend  = "backend"  // the backend does not say which accounts are the caller's
 	RefusedOrigin   = "origin"   // the page is of another site
 )
 
 // Refusals lists every reason.
 func Refusals() []string {
-	return []string{RefusedRate, RefusedFailures, RefusedToken, RefusedOrigin}
+	return []string{RefusedRate, RefusedFailures, RefusedToken, RefusedBackend, RefusedOrigin}
 }
 
 func (a *API) refused(reason string) {
@@ -47,6 +48,8 @@ func (a *API) enter(w http.ResponseWriter, r *http.Request) (auth.Principal, boo
 		err = auth.TooMany(wait, "you ask too often")
 	case thor.ErrorCode(err) == thor.ETOOMANY:
 		a.refused(RefusedFailures)
+	case thor.ErrorCode(err) == thor.EUNAVAILABLE:
+		a.refused(RefusedBackend)
 	default:
 		a.refused(RefusedToken)
 	}

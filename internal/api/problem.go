@@ -127,6 +127,9 @@ func sendProblem(w http.ResponseWriter, p *Problem) {
 func register[I, O any](a *API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
 	if guarded(op.Path) {
 		op.Errors = append(slices.Clone(op.Errors), http.StatusTooManyRequests)
+		if !slices.Contains(op.Errors, http.StatusServiceUnavailable) { // a backend may be away that knows what the caller may see
+			op.Errors = append(op.Errors, http.StatusServiceUnavailable)
+		}
 		op.Security = []map[string][]string{{}, {bearerScheme: {}}} // none is the local operator's
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {

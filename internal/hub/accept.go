@@ -123,6 +123,9 @@ func (h *Hub) admit(r *http.Request) (*auth.Principal, *closeError) {
 	return nil, nil
 }
 
+// backendAway is why nobody is let in whose accounts are not known.
+const backendAway = "the backend that says which accounts are yours does not answer"
+
 // refuse says with which code a connection is closed whose token or ticket was
 // refused.
 func refuse(err error) *closeError {
@@ -131,6 +134,8 @@ func refuse(err error) *closeError {
 		return &closeError{closeTooMany, retry(auth.RetryAfter(err), "too many wrong tokens have come from this address")}
 	case thor.EINVALID:
 		return &closeError{closeBadRequest, err.Error()}
+	case thor.EUNAVAILABLE:
+		return &closeError{closeOverloaded, retry(auth.RetryAfter(err), backendAway)}
 	default:
 		return &closeError{closeUnauthorized, err.Error()}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"thor"
+	"thor/internal/auth"
 	"thor/internal/stream"
 )
 
@@ -51,7 +52,7 @@ func (c *conn) execute(ctx context.Context, cmd command) error {
 	case "ping":
 		return c.pong(cmd)
 	case "auth":
-		return c.auth(cmd)
+		return c.auth(ctx, cmd)
 	case "subscribe":
 		if len(cmd.Streams) == 0 {
 			return wrong("streams", "subscribe needs streams").
@@ -128,10 +129,44 @@ func (c *conn) pong(cmd command) error {
 	return nil
 }
 
-// auth makes the bearer of a token the principal, and looks at every attachment
-// again.
-func (c *conn) auth(cmd command) error {
+// auth makes the bearer of a token the principal. Where a backend must be asked
+// which accounts those are, that happens off the shard.
+func (c *conn) auth(ctx context.Context, cmd command) error {
 	p, err := c.hub.Door.TokenFrom(c.address, cmd.Token)
+	if err != nil || p.Grant == nil {
+		return c.admitted(cmd, p, err)
+	}
+	c.reading = c.hub.spawn(func() {
+		p, err := c.hub.Door.Granted(ctx, p)
+		c.shard.post(event{kind: eventAdmitted, conn: c, admission: &admission{cmd, p, err}})
+	})
+	return nil
+}
+
+// admission is what became of an auth that had to wait.
+type admission struct {
+	command   command
+	principal auth.Principal
+	err       error
+}
+
+// goOn goes on with an auth when the backend has answered, and with what the
+// client said in the meantime.
+func (c *conn) goOn(ctx context.Context, a *admission) {
+	held := c.held
+	c.reading, c.held = false, nil
+	if c.closing {
+		return
+	}
+	if err := c.admitted(a.command, a.principal, a.err); err != nil {
+		c.fail(a.command.ID, err)
+	}
+	c.receive(ctx, held)
+}
+
+// admitted takes a principal that was let in by auth, or not, and looks at every
+// attachment again.
+func (c *conn) admitted(cmd command, p auth.Principal, err error) error {
 	if err != nil {
 		if !c.greeted() {
 			c.send(errorFrame(cmd.ID, err))

@@ -51,7 +51,7 @@ type conn struct {
 	announced map[string]*announcement // notices it was sent
 	testimony testimony
 
-	reading bool   // a subscribe waits for the store
+	reading bool   // a subscribe waits for the store, or an auth for a backend
 	held    []byte // what came from the client since
 
 	pongFrame []byte // the answer to the newest ping
@@ -167,7 +167,7 @@ func (c *conn) check(now time.Time) {
 		c.close(closeReplaced, "replaced: too many connections of this user")
 		return
 	case c.principal == nil:
-		if now.After(c.deadline) {
+		if now.After(c.deadline) && !c.reading {
 			c.hub.refused(RefusedToken)
 			c.close(closeUnauthorized, "no token within 5 seconds")
 		}
@@ -179,6 +179,11 @@ func (c *conn) check(now time.Time) {
 	if expires := c.principal.Expires; !expires.IsZero() && now.After(expires) {
 		c.close(closeUnauthorized, "the token has expired")
 		return
+	}
+	if c.principal.Grant.Due(now) {
+		if c.regrant(now); c.closing {
+			return
+		}
 	}
 	if !c.followAt.IsZero() && !now.Before(c.followAt) {
 		c.follow()

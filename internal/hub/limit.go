@@ -34,6 +34,7 @@ const (
 	RefusedUser     = "user"     // the oldest of a user made room
 	RefusedFailures = "failures" // too many wrong tokens came from the address
 	RefusedToken    = "token"    // no token, a wrong or an expired one
+	RefusedBackend  = "backend"  // the backend does not say which accounts are theirs
 	RefusedOrigin   = "origin"   // the page is of another site
 	RefusedRequest  = "request"  // a version or a header we do not take
 )
@@ -41,7 +42,7 @@ const (
 // Refusals lists every reason.
 func Refusals() []string {
 	return []string{
-		RefusedNode, RefusedAddress, RefusedRate, RefusedUser, RefusedFailures, RefusedToken, RefusedOrigin, RefusedRequest,
+		RefusedNode, RefusedAddress, RefusedRate, RefusedUser, RefusedFailures, RefusedToken, RefusedBackend, RefusedOrigin, RefusedRequest,
 	}
 }
 
@@ -52,6 +53,8 @@ func refusalOf(code ws.StatusCode) string {
 		return RefusedFailures
 	case closeUnauthorized:
 		return RefusedToken
+	case closeOverloaded:
+		return RefusedBackend
 	case closeForbidden:
 		return RefusedOrigin
 	default:

@@ -48,6 +48,7 @@ const (
 	eventWritable                  // the transport has room again
 	eventClosed                    // the transport has ended
 	eventResumed                   // what a subscribe needed from the store is there
+	eventAdmitted                  // a backend has said what the bearer of a token may see
 	eventReassign                  // stages changed
 	eventDrain                     // the server is stopping
 	eventCadence                   // streams speak more or less often
@@ -61,7 +62,9 @@ type event struct {
 	data   []byte
 	err    error
 	resume *resumption
-	until  time.Time // of eventDrain: when all are to be closed
+
+	admission *admission
+	until     time.Time // of eventDrain: when all are to be closed
 
 	cadences map[thor.StreamID]time.Duration
 }
@@ -170,7 +173,7 @@ func (s *shard) handle(ctx context.Context, e event) {
 		s.conns[e.conn] = struct{}{}
 		s.hub.conns.Add(1)
 		s.guard(e.conn, e.conn.open)
-	case eventReadable, eventWritable, eventClosed, eventResumed:
+	case eventReadable, eventWritable, eventClosed, eventResumed, eventAdmitted:
 		if !e.conn.gone {
 			s.guard(e.conn, func() { e.conn.handle(ctx, e) })
 		}
@@ -189,6 +192,8 @@ func (c *conn) handle(ctx context.Context, e event) {
 		c.ended(e.err)
 	case eventResumed:
 		c.resumed(ctx, e.resume)
+	case eventAdmitted:
+		c.goOn(ctx, e.admission)
 	case eventOpen, eventReassign, eventDrain, eventLost, eventCadence:
 	}
 }

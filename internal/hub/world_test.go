@@ -276,7 +276,12 @@ func (c *client) read() {
 // next returns the next message, or fails after ten seconds.
 func (c *client) next() message {
 	c.t.Helper()
-	timer := time.NewTimer(10 * time.Second)
+	return c.nextWithin(10 * time.Second)
+}
+
+func (c *client) nextWithin(patience time.Duration) message {
+	c.t.Helper()
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case m, ok := <-c.messages:
@@ -285,7 +290,7 @@ func (c *client) next() message {
 		}
 		return m
 	case <-timer.C:
-		c.t.Fatal("no message within ten seconds")
+		c.t.Fatalf("no message within %v", patience)
 	}
 	panic("unreachable")
 }
