@@ -27,6 +27,7 @@ type double struct {
 	cmd   *exec.Cmd
 	args  []string
 	url   string
+	key   string // its tokens are signed with
 	token string
 }
 
@@ -47,8 +48,11 @@ func startDouble(t *testing.T, port string, args ...string) *double {
 		if rest, ok := strings.CutPrefix(lines.Text(), "REST "); ok {
 			d.url = rest
 		}
+		if _, key, ok := strings.Cut(lines.Text(), "--auth-key "); ok {
+			d.key = key
+		}
 		if strings.HasPrefix(lines.Text(), "Ctrl-C") {
-			d.signIn()
+			d.token = d.signIn("trader").Access
 			return d
 		}
 	}
@@ -71,18 +75,21 @@ func (d *double) again() *double {
 	return startDouble(d.t, at.Port(), d.args...)
 }
 
-func (d *double) signIn() {
+// pair is what a sign-in gives.
+type pair struct{ Access, Refresh string }
+
+func (d *double) signIn(user string) (p pair) {
 	d.t.Helper()
-	response, err := http.Post(d.url+"/api/users/login/", "application/json", strings.NewReader(`{"email":"trader@example.com","password":"simulated"}`))
+	form := fmt.Sprintf(`{"email":"%s@example.com","password":"simulated"}`, user)
+	response, err := http.Post(d.url+"/api/users/login/", "application/json", strings.NewReader(form))
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it is read
-	var pair struct{ Access string }
-	if err := json.NewDecoder(response.Body).Decode(&pair); err != nil || pair.Access == "" {
+	if err := json.NewDecoder(response.Body).Decode(&p); err != nil || p.Access == "" {
 		d.t.Fatalf("signing in: %v", err)
 	}
-	d.token = pair.Access
+	return p
 }
 
 // get asks the double as its own page would.

@@ -94,8 +94,13 @@ func TestFiftyUsers(t *testing.T) {
 	}
 }
 
-// signed is a token as a backend with the same key makes it.
+// signed is a token as somebody else with the same key makes it.
 func signed(sub, account string) string {
+	return signedWith(testKey, map[string]any{"sub": sub, "accounts": []string{account}})
+}
+
+// signedWith is a token that is valid for an hour.
+func signedWith(key string, claims map[string]any) string {
 	part := func(v any) string {
 		b, err := json.Marshal(v)
 		if err != nil {
@@ -103,9 +108,9 @@ func signed(sub, account string) string {
 		}
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
-	claims := map[string]any{"sub": sub, "accounts": []string{account}, "exp": time.Now().Add(time.Hour).Unix()}
+	claims["exp"] = time.Now().Add(time.Hour).Unix()
 	text := part(map[string]string{"alg": "HS256", "typ": "JWT"}) + "." + part(claims)
-	mac := hmac.New(sha256.New, []byte(testKey))
+	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte(text))
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +25,7 @@ func (c Config) takesTokens() bool {
 // Door makes the door of the settings, without what belongs to a store. The
 // faults are those of [Config.Validate].
 func (c Config) Door() (*auth.Door, error) {
-	d := &auth.Door{Key: []byte(c.AuthKey), Origins: c.AllowOrigin, Claims: auth.Claims{
-		Subject: c.AuthClaimSub, Accounts: c.AuthClaimAccounts, Roles: c.AuthClaimRoles,
-	}}
+	d := &auth.Door{Key: []byte(c.AuthKey), Origins: c.AllowOrigin, Claims: c.claims()}
 	var errs []error
 	fault := func(flag string, err error) {
 		if err != nil {
@@ -67,6 +66,17 @@ func (c Config) Door() (*auth.Door, error) {
 	d.Proxies, err = auth.ParseProxies(c.TrustedProxy)
 	fault("trusted-proxy", err)
 	return d, errors.Join(errs...)
+}
+
+// claims are the names tokens are read by: those of the settings, and of the
+// backend that is read where it gives tokens to its users.
+func (c Config) claims() auth.Claims {
+	names := auth.Claims{Subject: c.AuthClaimSub, Accounts: c.AuthClaimAccounts, Roles: c.AuthClaimRoles}
+	if tokens, ok := c.tokens(); ok {
+		names.Subject = cmp.Or(names.Subject, tokens.Subject)
+		names.Named, names.Require = true, tokens.Require
+	}
+	return names
 }
 
 // validateAccess returns every fault of the settings that say who comes in.
@@ -122,6 +132,7 @@ func (a *App) openDoor(ctx context.Context) (err error) {
 	if a.door, err = a.config.Door(); err != nil {
 		return err
 	}
+	a.openGrants()
 	a.door.Failures = &auth.Rates{PerSecond: failuresPerSecond, Burst: 20}
 	if a.door.CookieKey, err = a.store.Secret(ctx, "cookie"); err != nil {
 		return err
@@ -151,6 +162,9 @@ func (a *App) accessNotes() []string {
 		notes = append(notes, "no key: whoever reaches this port from this machine is the operator, also through a reverse proxy or a tunnel that ends here; set --auth-key before there is one")
 	case open && a.certificate == nil && len(a.config.TrustedProxy) == 0:
 		notes = append(notes, "no TLS: tokens and data can be read on the way; set --tls-cert and --tls-key, or put a reverse proxy in front and set --trusted-proxy")
+	}
+	if note := a.grantNote(); note != "" {
+		notes = append(notes, note)
 	}
 	if a.certificate != nil {
 		if note := a.certificate.note(a.started); note != "" {

@@ -27,6 +27,7 @@ import (
 	"thor/internal/metrics"
 	"thor/internal/pipeline"
 	"thor/internal/source"
+	"thor/internal/source/upstream"
 	"thor/internal/store"
 	"thor/internal/store/sqlite"
 	"thor/internal/stream"
@@ -49,7 +50,8 @@ type App struct {
 
 	store    store.Store
 	source   source.Source
-	origin   string // of its data: a store holds that of one
+	backend  *upstream.Source // that is read; nil is none
+	origin   string           // of its data: a store holds that of one
 	clock    source.Clock
 	folder   *calendar.Folder // of calendars
 	logs     *stream.Logs

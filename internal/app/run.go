@@ -38,6 +38,7 @@ func (a *App) Run(ctx context.Context, out io.Writer) error {
 	pipeline := start(background, group, "pipeline", a.pipeline.Run)
 	hub := start(background, group, "hub", a.hub.Run)
 	stages := start(background, group, "stages", a.stages.Run)
+	grants := start(background, group, "grants", a.runGrants)
 	for _, l := range a.listeners {
 		group.Go(func() error {
 			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -63,6 +64,7 @@ func (a *App) Run(ctx context.Context, out io.Writer) error {
 		}
 		stages.stop()
 		hub.stop()
+		grants.stop()
 		pipeline.stop()
 		return err
 	})

@@ -35,6 +35,7 @@ func (a *App) makeSource(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		a.backend = s
 		a.source, a.clock, a.origin = s, s.Clock(), fmt.Sprintf("%s at %s", s.Name(), strings.TrimRight(a.config.Upstream, "/"))
 		a.notes = append(a.notes, greet(ctx, s, a.config.Upstream))
 		return nil

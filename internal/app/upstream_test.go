@@ -15,6 +15,14 @@ import (
 // backend starts a double of a backend.
 func backend(t *testing.T) string {
 	t.Helper()
+	server := httptest.NewServer(double(t))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// double is a double of a backend.
+func double(t *testing.T) *legacy.Backend {
+	t.Helper()
 	known, err := calendar.New()
 	if err != nil {
 		t.Fatal(err)
@@ -25,9 +33,7 @@ func backend(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(b)
-	t.Cleanup(server.Close)
-	return server.URL
+	return b
 }
 
 func reading(url string) func(*Config) {
