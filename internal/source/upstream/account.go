@@ -2,7 +2,9 @@ package upstream
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"thor"
@@ -25,8 +27,49 @@ func (a account) names(id string) bool {
 	return false
 }
 
-func newAccount(id string) account {
-	return account{id, map[string]string{"account": id}}
+// newAccount is the account that is id here and theirs at the backend.
+func newAccount(id, theirs string) account {
+	return account{id, map[string]string{"account": theirs}}
+}
+
+// givenAccount is one of the mapping's ids: a name, or name=theirs.
+func givenAccount(text string) account {
+	id, theirs, split := strings.Cut(text, "=")
+	if !split {
+		theirs = id
+	}
+	return newAccount(id, theirs)
+}
+
+// accountID is what an account is called here: in streams, files, tokens and
+// logs. It is the backend's id of it, and never the broker's number, which
+// belongs in none of them: where the one is the other it is the backend's key.
+func accountID(e *Endpoint, r row) (string, error) {
+	id, number, key := r["id"], r["number"], r["pk"]
+	_, mapped := e.Fields["number"]
+	bare := number.known && id.text == number.text || !mapped && looksLikeNumber(id.text)
+	switch {
+	case !bare && !thor.ValidID(id.text):
+		return "", fmt.Errorf("%s is not an id: 1 to 64 of A-Z a-z 0-9 . _ -", id.pointer)
+	case !bare:
+		return id.text, nil
+	case key.known && key.text != id.text && thor.ValidID("account-"+key.text):
+		return "account-" + key.text, nil
+	case mapped:
+		return "", fmt.Errorf("%s is the broker's number of the account, which must not be in files and logs: map fields.pk to a key of the backend's own", id.pointer)
+	}
+	return "", fmt.Errorf("%s looks like a broker's number, which must not be in files and logs: map fields.number to that number and fields.pk to a key of the backend's own", id.pointer)
+}
+
+// numberDigits is how many digits a broker's number has at least; a key of a
+// table is shorter.
+const numberDigits = 6
+
+// looksLikeNumber reports whether a text is as long as a broker's number and has
+// nothing but digits and dashes.
+func looksLikeNumber(text string) bool {
+	digits := strings.ReplaceAll(text, "-", "")
+	return len(digits) >= numberDigits && strings.Trim(digits, "0123456789") == ""
 }
 
 // list returns the accounts. While the backend cannot be reached it is the list
@@ -35,7 +78,7 @@ func (s *Source) list(ctx context.Context) ([]account, error) {
 	if ids := s.mapping.Accounts.IDs; len(ids) > 0 {
 		list := make([]account, len(ids))
 		for i, id := range ids {
-			list[i] = newAccount(id)
+			list[i] = givenAccount(id)
 		}
 		return list, nil
 	}
@@ -78,15 +121,17 @@ func (s *Source) accountsFrom(items []any) ([]account, error) {
 		if err != nil {
 			return nil, f.bad("account %d: %w", i, err)
 		}
-		a := newAccount(r["id"].text)
+		id, err := accountID(e, r)
+		if err != nil {
+			return nil, f.bad("account %d: %w", i, err)
+		}
+		a := newAccount(id, r["id"].text)
 		for name, v := range r {
 			if v.known {
 				a.vars[name] = v.text
 			}
 		}
 		switch {
-		case !thor.ValidID(a.id):
-			return nil, f.bad("account %d: %s is not an id: 1 to 64 of A-Z a-z 0-9 . _ -", i, r["id"].pointer)
 		case seen[a.id]:
 			return nil, f.bad("account %d has the id of another", i)
 		}

@@ -118,6 +118,11 @@ func TestAccountsThatAreGiven(t *testing.T) {
 	if err != nil || len(balances) != 1 || balances[0].AccountID != "PAPER-2" {
 		t.Errorf("got %+v, %v", balances, err)
 	}
+	named := still(t, noon, nil, `[accounts]`, "[accounts]\nids = [\"desk=PAPER-2\"]", `"/api/actandpos/{book}/positions?{bookkey}={account}",`, "")
+	balances, err = named.Balances(t.Context())
+	if err != nil || len(balances) != 1 || balances[0].AccountID != "desk" {
+		t.Errorf("got %+v, %v", balances, err)
+	}
 	dev := still(t, noon, func(c *legacy.Config) { c.Era = legacy.EraDev }, `[accounts]`, "[accounts]\nids = [\"nobody\"]",
 		`"/api/actandpos/{book}/positions?{bookkey}={account}",`, "")
 	// This era answers with the first account when it does not know one.
@@ -187,6 +192,54 @@ func TestTheAccountsOfABackend(t *testing.T) {
 		_, err := s.Balances(t.Context())
 		if source.KindOf(err) != tt.kind || !strings.Contains(err.Error(), "accounts: ") || !strings.Contains(err.Error(), tt.words) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.words)
+		}
+	}
+}
+
+// TestNoAccountIsCalledByItsNumber holds that the broker's number of an account
+// is not what thor calls it: its id is in files, streams and logs.
+func TestNoAccountIsCalledByItsNumber(t *testing.T) {
+	t.Parallel()
+	const hash = "4d0fa7dd1cb08d4ef4ccf15d5ae38a5f08a9c1f4b8bdd3f5e7b0e7f6e3a9b1c2"
+	with := func(fields string) string { return `fields.id = { from = "/id", required = true }` + "\n" + fields }
+	whole := with("fields.number = { from = \"/number\" }\nfields.pk = { from = \"/pk\" }")
+	for _, tt := range []struct {
+		name, fields, body string
+		id, words          string
+	}{
+		{"a hash beside the number", whole, `[{"id":"` + hash + `","number":"55218734","pk":7}]`, hash, ""},
+		{"one on paper has no number", whole, `[{"id":"PAPER-1","number":null,"pk":8}]`, "PAPER-1", ""},
+		{"the number itself", whole, `[{"id":"55218734","number":"55218734","pk":7}]`, "account-7", ""},
+		{"the number, and a key that is the number", whole, `[{"id":"55218734","number":"55218734","pk":55218734}]`, "", "/id is the broker's number of the account"},
+		{"the number and no key", whole, `[{"id":"U55218734","number":"U55218734"}]`, "", "which must not be in files and logs: map fields.pk to a key"},
+		{"nobody says what the number is", with(""), `[{"id":"5521-8734"}]`, "", "/id looks like a broker's number"},
+		{"nobody says, and there is a key", with("fields.pk = { from = \"/pk\" }"), `[{"id":55218734,"pk":7}]`, "account-7", ""},
+		{"a short key", with(""), `[{"id":7}]`, "7", ""},
+	} {
+		listed := strings.Replace(small, `ids = ["A"]`, "path = \"/accounts\"\n"+tt.fields, 1)
+		asked := make(chan string, 1)
+		s, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/accounts" {
+				asked <- r.URL.Path
+				say(200, `{"net":"1000.00"}`)(w, r)
+				return
+			}
+			say(200, tt.body)(w, r)
+		}, func(c *Config) { c.Mapping = parsed(t, listed) })
+		balances, err := s.Balances(t.Context())
+		if tt.words != "" {
+			if source.KindOf(err) != source.BadData || !strings.Contains(err.Error(), tt.words) || strings.Contains(err.Error(), "8734") {
+				t.Errorf("%s: got %v, want %q", tt.name, err, tt.words)
+			}
+			continue
+		}
+		if err != nil || len(balances) != 1 || balances[0].AccountID != tt.id {
+			t.Errorf("%s: got %+v, %v, want %s", tt.name, balances, err, tt.id)
+			continue
+		}
+		// The backend is asked by its own name of it.
+		if path := <-asked; !strings.Contains(tt.body, strings.TrimPrefix(path, "/balance/")) {
+			t.Errorf("%s: asked for %s", tt.name, path)
 		}
 	}
 }

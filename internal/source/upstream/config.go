@@ -55,7 +55,9 @@ type Tokens struct {
 // Accounts says which accounts there are.
 type Accounts struct {
 	Endpoint
-	IDs []string `toml:"ids"` // these and no others are read; then only the bearers of tokens are asked about
+	// IDs are those that are read, and no others, each a name or name=theirs; then
+	// only the bearers of tokens are asked about.
+	IDs []string `toml:"ids"`
 }
 
 // Endpoint is one question to the backend.
@@ -273,10 +275,18 @@ func (m *Mapping) check(f *faults) {
 		}
 		accounts = append(accounts, slices.Sorted(maps.Keys(m.Accounts.Fields))...)
 	}
-	for i, id := range m.Accounts.IDs {
-		if !thor.ValidID(id) {
-			f.add(fmt.Sprintf("accounts.ids[%d]", i), "%q is not an account: 1 to 64 of A-Z a-z 0-9 . _ -", id)
+	named := map[string]bool{}
+	for i, text := range m.Accounts.IDs {
+		at, a := fmt.Sprintf("accounts.ids[%d]", i), givenAccount(text)
+		switch {
+		case looksLikeNumber(a.id):
+			f.add(at, "it looks like a broker's number, which must not be in files and logs; give it a name: %q", "main="+Mask(a.id))
+		case !thor.ValidID(a.id) || a.vars["account"] == "":
+			f.add(at, "%q is not an account: 1 to 64 of A-Z a-z 0-9 . _ -, and where the backend calls it something else, =theirs", a.id)
+		case named[a.id]:
+			f.add(at, "%q is there twice", a.id)
 		}
+		named[a.id] = true
 	}
 	m.Balance.check(f, "balance", balanceSlots, balanceNeeds, accounts)
 	m.Positions.check(f, "positions", positionSlots, positionNeeds, accounts)

@@ -49,7 +49,7 @@ func FuzzAnswers(f *testing.F) {
 			items, _ := value.([]any)
 			return items
 		}
-		a := newAccount("A")
+		a := newAccount("A", "A")
 		b, err := s.balanceFrom(a, body)
 		published(t, thor.AccountBalanceMessage(b), err)
 		p, err := s.positionsFrom(a, list(&m.Positions))
