@@ -27,6 +27,18 @@ func (a account) names(id string) bool {
 	return false
 }
 
+// confidential are those of its names that stay between us and the backend: all
+// that look like a broker's number, and what it says is one.
+func (a account) confidential() []string {
+	var names []string
+	for name, v := range a.vars {
+		if v != a.id && (name == "number" || looksLikeNumber(v)) {
+			names = append(names, v)
+		}
+	}
+	return names
+}
+
 // newAccount is the account that is id here and theirs at the backend.
 func newAccount(id, theirs string) account {
 	return account{id, map[string]string{"account": theirs}}
@@ -79,6 +91,7 @@ func (s *Source) list(ctx context.Context) ([]account, error) {
 		list := make([]account, len(ids))
 		for i, id := range ids {
 			list[i] = givenAccount(id)
+			s.client.veil.keep(list[i].confidential()...)
 		}
 		return list, nil
 	}
@@ -136,6 +149,7 @@ func (s *Source) accountsFrom(items []any) ([]account, error) {
 			return nil, f.bad("account %d has the id of another", i)
 		}
 		seen[a.id] = true
+		s.client.veil.keep(a.confidential()...)
 		list = append(list, a)
 	}
 	if len(list) == 0 {

@@ -143,6 +143,7 @@ func (s *signIn) keep(op, path string, answer map[string]any) error {
 		return fault{op: op, asked: "POST " + path}.bad("the answer has no token at /%s", field)
 	}
 	refresh, _ := answer[cmp.Or(s.RefreshField, "refresh")].(string)
+	s.client.veil.pass(access, refresh)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.access, s.refresh, s.refused = access, cmp.Or(refresh, s.refresh), nil

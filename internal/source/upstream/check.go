@@ -70,7 +70,7 @@ func (s *Source) Check(ctx context.Context) Report {
 		c := checking{s, Checked{Endpoint: "who", Path: m.Who.Path[0]}, nil}
 		if body, ok := c.ask(ctx, question{op: "who", endpoint: &m.Who}); ok {
 			if row, err := m.Who.readRoot(body); err == nil {
-				r.Who = row["name"].text
+				r.Who = s.client.veil.words(row["name"].text)
 			}
 			c.object(body, &m.Who, whoSlots)
 		}
@@ -224,12 +224,12 @@ func (c *checking) fail(err error) {
 	if e, ok := errors.AsType[*source.Error](err); ok {
 		words := e.Err
 		if hinted, ok := errors.AsType[*thor.Error](words); ok && e.Kind == source.BadData {
-			c.Problem = c.masked(hinted.Message) // the hint would lead here
+			c.Problem = shorten(c.masked(hinted.Message), maxWords) // the hint would lead here
 			return
 		}
 		err = words
 	}
-	c.Problem = c.masked(err.Error())
+	c.Problem = shorten(c.masked(err.Error()), maxWords)
 }
 
 func (c *checking) object(body any, e *Endpoint, slots []slot) {
@@ -356,6 +356,7 @@ func (c *checking) show(pointer string, raw any) string {
 
 // masked hides the names of accounts in a text.
 func (c *checking) masked(text string) string {
+	text = c.s.client.veil.hide(text)
 	for _, secret := range c.secret {
 		if len(secret) >= 4 { // a shorter one is no number, and would hide half of the text
 			text = strings.ReplaceAll(text, secret, Mask(secret))
@@ -411,11 +412,11 @@ func (s *Source) Who(ctx context.Context) (string, error) {
 	q := question{op: "who", endpoint: &s.mapping.Who}
 	body, err := s.client.ask(ctx, q)
 	if err != nil {
-		return "", err
+		return "", s.outward(ctx, err)
 	}
 	r, err := s.mapping.Who.readRoot(body)
 	if err != nil {
-		return "", q.fault().bad("%w", err)
+		return "", s.outward(ctx, q.fault().bad("%w", err))
 	}
-	return r["name"].text, nil
+	return s.client.veil.words(r["name"].text), nil
 }

@@ -42,6 +42,7 @@ type client struct {
 	asked   map[string]string // of those of somebody else
 	agent   string
 	auth    *signIn
+	veil    veil
 
 	mu        sync.Mutex // guards what follows
 	tags      map[string]tagged
@@ -75,7 +76,16 @@ func newClient(c Config) (*client, error) {
 			return checkRedirect(base, r, via)
 		}},
 	}
-	if u.headers, err = resolve(c.Mapping.Headers, c.Env); err != nil {
+	u.veil.keep(c.Password, c.Token)
+	env := func(name string) (string, bool) { // what the environment holds for a header is a key
+		if c.Env == nil {
+			return "", false
+		}
+		v, ok := c.Env(name)
+		u.veil.keep(v)
+		return v, ok
+	}
+	if u.headers, err = resolve(c.Mapping.Headers, env); err != nil {
 		return nil, err
 	}
 	if u.asked, err = resolve(c.Mapping.Tokens.Headers, c.Env); err != nil {
@@ -86,7 +96,7 @@ func newClient(c Config) (*client, error) {
 		user: c.User, password: c.Password, fixed: c.Token, access: c.Token,
 	}
 	for _, e := range c.Mapping.endpoints() {
-		if e.Headers, err = resolve(e.Headers, c.Env); err != nil {
+		if e.Headers, err = resolve(e.Headers, env); err != nil {
 			return nil, err
 		}
 	}
@@ -128,10 +138,8 @@ func resolve(headers map[string]string, env func(string) (string, bool)) (map[st
 	var missing []error
 	for header, text := range headers {
 		resolved[header] = variable.ReplaceAllStringFunc(text, func(name string) string {
-			if env != nil {
-				if v, ok := env(name[1:]); ok {
-					return v
-				}
+			if v, ok := env(name[1:]); ok {
+				return v
 			}
 			missing = append(missing, thor.Errorf(thor.EINVALID, "the header %s needs the variable %s, which is not set", header, name[1:]))
 			return ""
@@ -150,9 +158,9 @@ func (e *errRedirect) Error() string { return e.words }
 func checkRedirect(base *url.URL, r *http.Request, via []*http.Request) error {
 	switch {
 	case r.URL.Host != base.Host || r.URL.Scheme != base.Scheme:
-		return &errRedirect{fmt.Sprintf("it redirects to %s://%s, where the token must not go", r.URL.Scheme, r.URL.Host)}
+		return &errRedirect{fmt.Sprintf("it redirects to %s://%s, where the token must not go", r.URL.Scheme, shorten(scrub(r.URL.Host), 80))}
 	case via[0].Method != http.MethodGet:
-		return &errRedirect{fmt.Sprintf("it redirects to %s, and what was posted would get lost; write the path like that", r.URL.Path)}
+		return &errRedirect{fmt.Sprintf("it redirects to %s, and what was posted would get lost; write the path like that", shorten(scrub(r.URL.Path), 120))}
 	case len(via) > maxRedirects:
 		return &errRedirect{fmt.Sprintf("it redirects more than %d times", maxRedirects)}
 	}

@@ -90,5 +90,5 @@ func (f fault) broken(ctx context.Context, host string, err error) error {
 			err = inner
 		}
 	}
-	return f.fail(source.Transient, 0, "%s cannot be reached: %w", host, err)
+	return f.fail(source.Transient, 0, "%s cannot be reached: %s", host, shorten(scrub(err.Error()), 200))
 }

@@ -116,7 +116,7 @@ func describe(raw any) string {
 	case []any:
 		return "a list"
 	case string:
-		return fmt.Sprintf("%q", shorten(v, 60))
+		return fmt.Sprintf("%q", shorten(scrub(v), 60))
 	}
 	return shorten(fmt.Sprint(raw), 60)
 }

@@ -37,7 +37,7 @@ func (c *client) list(ctx context.Context, q question) ([]any, error) {
 		}
 		target, err := c.base.Parse(next)
 		if err != nil || target.Host != c.base.Host || target.Scheme != c.base.Scheme {
-			return nil, f.bad("the next page %q is not on the backend", shorten(next, 120))
+			return nil, f.bad("the next page %q is not on the backend", shorten(scrub(next), 120))
 		}
 		if body, err = c.get(ctx, q, path, target.String()); err != nil {
 			return nil, err

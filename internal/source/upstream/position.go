@@ -52,7 +52,7 @@ func (s *Source) positionsFrom(a account, items []any) (thor.Positions, error) {
 func (e *Endpoint) keyOf(item any, i int) string {
 	if raw, found := lookup(item, e.Key); e.Key != "" && found {
 		if text, ok := asText(raw); ok {
-			return "row " + shorten(text, 40)
+			return "row " + shorten(scrub(text), 40)
 		}
 	}
 	return fmt.Sprintf("row %d", i)

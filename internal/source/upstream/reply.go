@@ -85,7 +85,7 @@ func (r reply) said() string {
 	switch {
 	case r.isPage():
 		if m := title.FindSubmatch(r.data); m != nil {
-			return fmt.Sprintf(": a web page with the title %q", shorten(string(m[1]), 80))
+			return fmt.Sprintf(": a web page with the title %q", shorten(scrub(string(m[1])), 80))
 		}
 		return ": a web page"
 	case json.Unmarshal(r.data, &problem) == nil:
@@ -94,7 +94,7 @@ func (r reply) said() string {
 				if code, ok := problem.Code.(string); ok && code != "" {
 					text += " (" + code + ")"
 				}
-				return ": " + shorten(text, 200)
+				return ": " + shorten(scrub(text), 200)
 			}
 		}
 	}

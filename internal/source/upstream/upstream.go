@@ -150,7 +150,7 @@ func perAccount[T any](ctx context.Context, s *Source, last *kept[T], e *Endpoin
 	}
 	accounts, err := s.list(ctx)
 	if err != nil {
-		return nil, asItIs(ctx, err)
+		return nil, s.outward(ctx, err)
 	}
 	values, failed := make([]T, len(accounts)), make([]error, len(accounts))
 	var group errgroup.Group
@@ -175,10 +175,10 @@ func perAccount[T any](ctx context.Context, s *Source, last *kept[T], e *Endpoin
 // that was cut off is asked for again.
 func keep[T any](ctx context.Context, s *Source, last *kept[T], good []T, err error) ([]T, error) {
 	if ctx.Err() != nil || err != nil && len(good) == 0 {
-		return good, asItIs(ctx, err)
+		return good, s.outward(ctx, err)
 	}
 	if err != nil {
-		err = &source.Partial{Err: err}
+		err = &source.Partial{Err: s.outward(ctx, err)}
 	}
 	s.mu.Lock()
 	*last = kept[T]{good, err, time.Now()}
@@ -186,13 +186,13 @@ func keep[T any](ctx context.Context, s *Source, last *kept[T], good []T, err er
 	return good, err
 }
 
-// asItIs returns the context's own error when it was cancelled, whatever that
-// did to a request.
-func asItIs(ctx context.Context, err error) error {
+// outward is an error for those outside, without secrets; or the context's own
+// when it was cancelled, whatever that did to a request.
+func (s *Source) outward(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
-	return err
+	return s.client.veil.cover(err)
 }
 
 // now is the source's time, in milliseconds.
