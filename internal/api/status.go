@@ -3,11 +3,14 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"thor"
+	"thor/internal/auth"
 	"thor/internal/cutover"
 )
 
@@ -75,6 +78,49 @@ type FeatureStatus struct {
 	LastMS            *int64         `json:"last_ms" doc:"since the newest event; null before the first"`
 	MessagesPerMinute int64          `json:"messages_per_minute"`
 	RESTPerMinute     int64          `json:"rest_per_minute"`
+
+	Trouble *FeatureTrouble `json:"trouble,omitempty" doc:"why nothing new comes of it; absent while all is well"`
+}
+
+// FeatureTrouble is why nothing new comes of a feature, for those who look at
+// its last values.
+type FeatureTrouble struct {
+	Kind  TroubleKind `json:"kind" doc:"what a source's failure means; or hung: a question to it does not end; late: it is not asked; server: the server cannot take what came; outside: nobody publishes"`
+	Since *time.Time  `json:"since,omitempty" doc:"when it worked last; absent when it has not since the start"`
+	Until *time.Time  `json:"until,omitempty" doc:"the source is not asked again before"`
+	Words string      `json:"words,omitempty" doc:"what was asked, what came and what to do; for operators alone"`
+}
+
+// TroubleKind is the kind of a source's failure, or one of the kinds below.
+type TroubleKind string
+
+// The kinds that are not a source's.
+const (
+	TroubleHung    TroubleKind = "hung"
+	TroubleLate    TroubleKind = "late"
+	TroubleServer  TroubleKind = "server"
+	TroubleOutside TroubleKind = "outside"
+)
+
+// withheld is the status without the words of failures, which may name accounts
+// and machines: for those who are not to do anything about them.
+func (s Status) withheld() Status {
+	const told = "the reason is for operators"
+	s.Features, s.Jobs = slices.Clone(s.Features), slices.Clone(s.Jobs)
+	for i := range s.Features {
+		if t := s.Features[i].Trouble; t != nil {
+			silent := *t
+			silent.Words = ""
+			s.Features[i].Trouble = &silent
+		}
+	}
+	for i := range s.Jobs {
+		if j := &s.Jobs[i]; j.LastError != "" {
+			j.Trouble = strings.ReplaceAll(j.Trouble, j.LastError, told)
+			j.LastError = told
+		}
+	}
+	return s
 }
 
 // JobStatus is the state of one job.
@@ -113,7 +159,11 @@ func (a *API) registerStatus() {
 		OperationID: "get-status", Method: http.MethodGet, Path: "/api/status",
 		Summary: "The state of the server", Tags: []string{"operation"}, Errors: []int{401},
 	}, func(ctx context.Context, _ *struct{}) (*struct{ Body Status }, error) {
-		return &struct{ Body Status }{a.Status(ctx)}, nil
+		s := a.Status(ctx)
+		if !principalOf(ctx).May(auth.Operator) {
+			s = s.withheld()
+		}
+		return &struct{ Body Status }{s}, nil
 	})
 }
 

@@ -55,19 +55,27 @@ type rig struct {
 // newRig starts a server at an instant.
 func newRig(t *testing.T, data string, at time.Time, keep func(symbol string) bool) *rig {
 	t.Helper()
-	return startRig(t, data, at, func(r *rig, a *App) {
+	return newRigWith(t, data, at, keep, func(*Config) {})
+}
+
+// newRigWith has other settings.
+func newRigWith(t *testing.T, data string, at time.Time, keep func(symbol string) bool, change func(*Config)) *rig {
+	t.Helper()
+	return startRig(t, data, at, change, func(r *rig, a *App) {
 		r.src = &faulty{Source: a.source, clock: r.wall, keep: keep, running: map[string]int{}}
 		a.source = r.src
 	})
 }
 
-// startRig starts a server at an instant, with the source that tamper makes.
-func startRig(t *testing.T, data string, at time.Time, tamper func(r *rig, a *App)) *rig {
+// startRig starts a server at an instant, with settings of its own and the
+// source that tamper makes.
+func startRig(t *testing.T, data string, at time.Time, change func(*Config), tamper func(r *rig, a *App)) *rig {
 	t.Helper()
 	time.Sleep(time.Until(at))
 	r := &rig{t: t, wall: &wallClock{}, log: &buffer{}, began: at, runs: map[string][]heartbeat.Run{}, published: map[thor.StreamID][]thor.Event{}}
 	c := Default()
 	c.Addr, c.Data = "localhost:0", data
+	change(&c)
 	r.App = &App{config: c, logger: slog.New(slog.NewTextHandler(r.log, nil)), started: time.Now(), data: c.Data}
 	r.tamper = func(a *App) {
 		a.clock = r.wall

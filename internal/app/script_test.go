@@ -18,7 +18,7 @@ import (
 func scripted(t *testing.T, at time.Time, script *sim.Script) *rig {
 	t.Helper()
 	t.Cleanup(func() { time.Sleep(11 * time.Second) }) // a question that hangs outlives the jobs that share it
-	return startRig(t, t.TempDir(), at, func(r *rig, a *App) {
+	return startRig(t, t.TempDir(), at, func(*Config) {}, func(r *rig, a *App) {
 		a.source = scriptedSource(t, r.wall, script)
 	})
 }

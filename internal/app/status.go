@@ -13,6 +13,7 @@ import (
 	"thor/internal/api"
 	"thor/internal/auth"
 	"thor/internal/heartbeat"
+	"thor/internal/source"
 )
 
 // openAPI puts everything that speaks HTTP on one handler.
@@ -53,6 +54,9 @@ func jobsWork(status []heartbeat.Status, now time.Time) error {
 	}
 	var errs []error
 	for _, s := range status {
+		if e, ok := errors.AsType[*source.Error](s.Err); ok {
+			s.LastError = string(e.Kind) // its words are not for everybody, and this is
+		}
 		if trouble := s.Trouble(now); trouble != "" {
 			errs = append(errs, fmt.Errorf("job %s %s", s.Job, trouble))
 		}
@@ -83,6 +87,7 @@ func (a *App) Status(context.Context) api.Status {
 		s.Heartbeat.LateP99MS = &ms
 	}
 	s.Troubles = append(append([]string{}, a.stages.Troubles()...), a.auditFaults...)
+	ran := a.beat.Status()
 	for _, state := range a.stages.States() {
 		stage := state.Effective
 		f := api.FeatureStatus{
@@ -99,9 +104,10 @@ func (a *App) Status(context.Context) api.Status {
 		if stage.Frozen() {
 			f.Frozen = &stage.Freeze
 		}
+		f.Trouble = a.troubleOf(stage.Feature, ran, now)
 		s.Features = append(s.Features, f)
 	}
-	for _, j := range a.beat.Status() {
+	for _, j := range ran {
 		s.Jobs = append(s.Jobs, jobStatus(j, now))
 	}
 	s.Jobs = append(s.Jobs, a.outsideJobs(now)...)

@@ -50,7 +50,7 @@ func TestAFaultySource(t *testing.T) {
 		"is away for an hour": {failing(hour), time.Hour, "the source is away"},
 		"asks for patience": {
 			failing(&source.Error{Kind: source.RateLimited, Source: "sim", Op: "x", Status: 429, RetryAt: monday.Add(75 * time.Second)}),
-			30 * time.Second, "rate_limited (status 429)",
+			30 * time.Second, "job intraday has failed: rate_limited",
 		},
 		"fails in every other way": {func(context.Context) (float64, error) {
 			kinds := []source.Kind{
@@ -59,7 +59,7 @@ func TestAFaultySource(t *testing.T) {
 			}
 			n := int(time.Since(monday)/(5*time.Second)) % len(kinds)
 			return 0, &source.Error{Kind: kinds[n], Source: "sim", Op: "x"}
-		}, 30 * time.Second, "sim: x: "},
+		}, 30 * time.Second, "times in a row: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

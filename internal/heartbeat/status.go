@@ -23,11 +23,16 @@ type Status struct {
 	Failures  int   // in a row, up to now
 	Overruns  int64 // how many beats of its interval went by while it ran
 	LastError string
+	Err       error // the newest failure
 	FailedAt  time.Time
+	WorkedAt  time.Time // when the newest run ended that did what it should
 }
 
 // grace is how late a job may be, or past its deadline, on a busy machine.
 const grace = 5 * time.Second
+
+// Hangs reports whether a run of the job goes on behind its deadline.
+func (s Status) Hangs(now time.Time) bool { return s.Running && now.Sub(s.Began) > s.Timeout+grace }
 
 // Trouble says in words why the job does not do what it should, or "".
 func (s Status) Trouble(now time.Time) string {
@@ -36,7 +41,7 @@ func (s Status) Trouble(now time.Time) string {
 		return fmt.Sprintf("has failed %d times in a row: %s", s.Failures, s.LastError)
 	case s.Failures == 1:
 		return "has failed: " + s.LastError
-	case s.Running && since > s.Timeout+grace:
+	case s.Hangs(now):
 		return fmt.Sprintf("has run for %v and does not stop at its deadline of %v", since.Round(time.Second), s.Timeout)
 	case s.Running && s.Runs > 0:
 		return ""
@@ -96,7 +101,9 @@ func (b *Beat) note(e *entry, r result, late time.Duration, missed int) {
 		s.Failures = e.failures
 		if r.err != nil {
 			s.Failed++
-			s.LastError, s.FailedAt = r.err.Error(), r.ended.wall
+			s.LastError, s.Err, s.FailedAt = r.err.Error(), r.err, r.ended.wall
+		} else {
+			s.WorkedAt = r.ended.wall
 		}
 		b.late.add(late)
 	})
