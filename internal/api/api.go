@@ -52,6 +52,8 @@ type Config struct {
 	Door  *auth.Door
 	// Status is what /api/status answers.
 	Status func(ctx context.Context) Status
+	// Cadence is how often a feature speaks when nothing changes; nil is its own.
+	Cadence func(thor.Feature) time.Duration
 	// Oldest gives the oldest key of a stream that belongs to the current
 	// session, whose newest key is given.
 	Oldest func(id thor.StreamID, newest string) string

@@ -38,10 +38,14 @@ type Description struct {
 	Private   bool   `json:"private"`
 }
 
-func describeFeature(f thor.Feature) Description {
+func (a *API) describeFeature(f thor.Feature) Description {
+	cadence := f.Cadence
+	if a.Cadence != nil {
+		cadence = a.Cadence(f)
+	}
 	return Description{
 		Type: f.Type, Path: f.Path, Param: f.Scope.Param(), List: f.List, Key: f.Key,
-		Window: f.Window, CadenceMS: f.Cadence.Milliseconds(), Private: f.Private(),
+		Window: f.Window, CadenceMS: cadence.Milliseconds(), Private: f.Private(),
 	}
 }
 
@@ -177,7 +181,7 @@ func (a *API) state(ctx context.Context, feature, client string) (FeatureState, 
 	}
 	s := FeatureState{
 		FeatureStage: state.Stored, Effective: state.Effective.Stage, Forced: state.Forced, Unstored: state.Unstored,
-		DataSource: a.Stages.DataSource(feature, identityOf(ctx, client)), Gate: cutover.NoGate, About: describeFeature(f),
+		DataSource: a.Stages.DataSource(feature, identityOf(ctx, client)), Gate: cutover.NoGate, About: a.describeFeature(f),
 	}
 	if state.Effective.Frozen() {
 		s.Frozen = &state.Effective.Freeze

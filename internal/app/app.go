@@ -66,7 +66,8 @@ type App struct {
 	feeds    map[string]*feed
 	beats    atomic.Uint64
 
-	own        []string // the features whose jobs run in this process
+	own        []string                 // the features whose jobs run in this process
+	rhythms    map[string]time.Duration // of the features that jobs outside publish
 	publishers *api.Publishers
 
 	saidEnding []string // the calendars that end soon, as the log has them; of the job that looks
@@ -118,7 +119,10 @@ func (a *App) open(ctx context.Context) (err error) {
 	if err := a.refuseOtherData(ctx); err != nil {
 		return err
 	}
-	a.pace = &pace{days: a.days, clock: a.clock, wall: a.wall}
+	if a.rhythms, err = a.config.rhythms(); err != nil {
+		return err
+	}
+	a.pace = &pace{days: a.days, clock: a.clock, wall: a.wall, rhythms: a.rhythms}
 	a.metrics = metrics.New(Version, Build())
 	if err := a.openDoor(ctx); err != nil {
 		return err

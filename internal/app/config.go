@@ -26,7 +26,7 @@ type Config struct {
 	Addr        string        `name:"addr" default:"${addr}" env:"THOR_ADDR" help:"Address to listen on. localhost is IPv4 and IPv6."`
 	Data        string        `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. Empty is a temporary one, which is the default on a virtual clock and with a script."`
 	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim, upstream, or none, where everything but the markets comes from outside."`
-	Outside     []string      `name:"outside" default:"${outside}" env:"THOR_OUTSIDE" help:"Features that jobs outside publish, by POST /api/publish; the server's own jobs for them do not run."`
+	Outside     []string      `name:"outside" default:"${outside}" env:"THOR_OUTSIDE" help:"Features that jobs outside publish, by POST /api/publish; the server's own jobs for them do not run. Where one speaks less often than usual, say how often: intraday=60s."`
 	SimSeed     uint64        `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
 	SimAccounts int           `name:"sim-accounts" default:"${sim_accounts}" env:"THOR_SIM_ACCOUNTS" help:"How many paper accounts the simulator has."`
 	SimStart    string        `name:"sim-start" default:"${sim_start}" env:"THOR_SIM_START" help:"Where the simulator's clock starts, for instance 2026-11-23T14:30:00Z. Empty is now."`
@@ -147,9 +147,9 @@ func (c Config) Validate() error {
 		fault("source", "what comes from outside has the real time, so --sim-start and --sim-speed do not go with none")
 	}
 	c.faultsOfUpstream(fault)
-	for _, feature := range c.Outside {
-		if !slices.Contains(thor.FeatureNames(), feature) {
-			fault("outside", "%q is not a feature; there are %s", feature, strings.Join(thor.FeatureNames(), ", "))
+	if _, err := c.rhythms(); err != nil {
+		for _, err := range each(err) {
+			fault("outside", "%w", err)
 		}
 	}
 	if c.SimSeed == 0 {

@@ -26,6 +26,9 @@ type pace struct {
 	days  func() *calendar.Calendar // those in force
 	clock source.Clock
 	wall  func(time.Duration) time.Duration
+	// rhythms are how often the features speak whose jobs outside said so, in wall
+	// time; 0 is as often as usual.
+	rhythms map[string]time.Duration
 
 	mu      sync.Mutex                // guards what follows
 	held    map[string][]string       // what each account holds, as far as it is known
@@ -51,6 +54,9 @@ func (p *pace) done(id thor.StreamID) time.Duration {
 	if err != nil {
 		return 0 // the cutover stream speaks on change only
 	}
+	if every := p.rhythms[f.Name]; every > 0 {
+		return every
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := time.Now(); f.Idle > 0 && !p.look(id, now).quick(now) {
@@ -64,6 +70,9 @@ func (p *pace) told(id thor.StreamID) time.Duration {
 	f, err := thor.FeatureNamed(id.Feature())
 	if err != nil {
 		return 0
+	}
+	if every := p.rhythms[f.Name]; every > 0 {
+		return every
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,7 +90,7 @@ func (p *pace) announce() map[thor.StreamID]time.Duration {
 	defer p.mu.Unlock()
 	for id := range p.streams {
 		f, err := thor.FeatureNamed(id.Feature())
-		if err != nil {
+		if err != nil || p.rhythms[f.Name] > 0 {
 			continue
 		}
 		quick, idle := p.wall(f.Cadence), p.wall(f.Idle)
@@ -104,6 +113,14 @@ func (p *pace) interval(f thor.Feature, every time.Duration) time.Duration {
 		return p.wall(every)
 	}
 	return p.wall(f.Idle)
+}
+
+// cadence is how often a feature speaks as its description has it.
+func (p *pace) cadence(f thor.Feature) time.Duration {
+	if every := p.rhythms[f.Name]; every > 0 {
+		return every
+	}
+	return f.Cadence
 }
 
 // opening is when the first stream of a feature trades again, in the source's

@@ -35,7 +35,7 @@ func (a *App) openAPI() {
 		Version: Version, Store: a.store, Memory: a.logs, Stages: a.stages, Audit: a.store.Audit, Door: a.door, Status: a.Status,
 		Publish: a.pipeline.Publish, Publishers: a.publishers,
 		Requests: &auth.Rates{PerSecond: a.config.RequestRate}, Refused: func(reason string) { a.metrics.RESTRefused.WithLabelValues(reason).Inc() },
-		Oldest: a.oldest, Served: a.served, Mount: mount, Logger: a.logger,
+		Cadence: a.pace.cadence, Oldest: a.oldest, Served: a.served, Mount: mount, Logger: a.logger,
 		Checks: []api.Check{
 			{Name: "store", Run: func(ctx context.Context) error {
 				_, err := a.store.Streams(ctx)
