@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const binary = resolve(process.env.THOR_BIN ?? "../../bin/thor");
+export const binary = resolve(process.env.THOR_BIN ?? "../../bin/thor");
 
 /** The key of servers that have one. */
 const key = "a key for tests, of more than 32 characters";
@@ -44,13 +44,21 @@ export class Server {
     return server;
   }
 
+  /** One that need not be ready: its source may be away. */
+  static async waiting(...flags: string[]): Promise<Server> {
+    const data = await mkdtemp(join(tmpdir(), "thor-e2e-"));
+    const server = new Server(await freePort(), data, flags);
+    await server.run("/healthz");
+    return server;
+  }
+
   /** Starts it, again on the same port and data, and waits until it answers. */
-  async run(): Promise<void> {
+  async run(path = "/readyz"): Promise<void> {
     const args = ["serve", "--addr", this.#address, "--data", this.#data, "--log-level", "warn", ...this.#flags];
     this.#process = spawn(binary, args, { stdio: ["ignore", "ignore", "inherit"] });
     for (let tries = 0; tries < 200; tries++) {
       if (this.#process.exitCode !== null) throw new Error(`thor ended with ${this.#process.exitCode}`);
-      if (await this.#ok("/readyz")) return;
+      if (await this.#ok(path)) return;
       await sleep(50);
     }
     throw new Error("thor does not answer");

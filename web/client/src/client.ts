@@ -17,6 +17,7 @@ import type { ConnectionState } from "./state.ts";
 import { Batch, Cell, type External } from "./store.ts";
 import { cutoverStream, Streams } from "./streams.ts";
 import { type FeatureTraffic, Traffic } from "./traffic.ts";
+import { type FeatureTroubles, Troubles } from "./troubles.ts";
 import { emptyView, type FeatureView, viewOf } from "./view.ts";
 
 /** Times of the client, in ms. */
@@ -45,6 +46,8 @@ export class ThorClient {
   readonly reach: External<Reach>;
   /** Frames of every feature so far. */
   readonly traffic: External<Readonly<Record<string, FeatureTraffic>>>;
+  /** Why nothing new comes of a feature; asked for while somebody listens. */
+  readonly troubles: External<FeatureTroubles>;
   readonly clock: Clock;
   /** Whether frames of features in shadow are printed to the console. */
   shadowLog: boolean;
@@ -58,6 +61,7 @@ export class ThorClient {
   readonly #streams: Streams;
   readonly #directory: Directory;
   readonly #traffic: Traffic;
+  readonly #troubles: Troubles;
   readonly #feeds = new Map<string, Feed>();
   readonly #views = new Map<string, Cell<FeatureView>>();
   readonly #frameListeners = new Map<string, Set<(frame: Frame) => void>>();
@@ -118,11 +122,13 @@ export class ThorClient {
       added: () => this.#streams.discover(this.#directory.streamIds()),
     });
     this.#traffic = new Traffic(this.#batch);
+    this.#troubles = new Troubles({ env, batch, rest: this.#rest, clock: this.clock });
     this.connection = this.#connection.state;
     this.access = credentials.access;
     this.directory = this.#directory.entries;
     this.reach = this.#rest.reach;
     this.traffic = this.#traffic.counts;
+    this.troubles = this.#troubles;
   }
 
   /**
@@ -245,6 +251,7 @@ export class ThorClient {
     this.#link.wokenAt = this.#env.now();
     this.#connection.wake();
     this.#directory.wake();
+    this.#troubles.wake();
     for (const feed of this.#feeds.values()) feed.wake();
   }
 

@@ -26,4 +26,5 @@ export type { External } from "./store.ts";
 export type { Version } from "./stream.ts";
 export { type Identity, isToken, readToken, type TokenSource } from "./token.ts";
 export type { FeatureTraffic } from "./traffic.ts";
+export type { FeatureTrouble, FeatureTroubles } from "./troubles.ts";
 export type { FeatureView } from "./view.ts";

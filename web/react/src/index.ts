@@ -13,6 +13,7 @@ export { useNow } from "./useNow.ts";
 export { useReach } from "./useReach.ts";
 export { useStage } from "./useStage.ts";
 export { useTraffic } from "./useTraffic.ts";
+export { useTrouble } from "./useTrouble.ts";
 export { useView } from "./useView.ts";
 export { useWebSocketEnabled } from "./useWebSocketEnabled.ts";
 export { useWebSocketFeatureData } from "./useWebSocketFeatureData.ts";

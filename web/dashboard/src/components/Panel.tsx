@@ -2,6 +2,7 @@ import type { FeatureSnapshot } from "@thor/client";
 import { type ReactNode, useId } from "react";
 import { Boundary } from "./Boundary.tsx";
 import { PanelStatus } from "./PanelStatus.tsx";
+import { SourceTrouble } from "./SourceTrouble.tsx";
 import { Waiting } from "./Waiting.tsx";
 
 interface Props {
@@ -23,6 +24,7 @@ export function Panel({ name, title, snapshot, fromCalendar = false, children }:
         <h2 id={id}>{title}</h2>
         <PanelStatus snapshot={snapshot} fromCalendar={fromCalendar} />
       </header>
+      {(snapshot.stale || snapshot.data === undefined) && <SourceTrouble feature={name} asOf={snapshot.asOf} />}
       <Boundary of={snapshot.data} instead={<Waiting>This panel cannot show what came.</Waiting>}>
         {children}
       </Boundary>
