@@ -212,16 +212,22 @@ func (e *Endpoint) doubt(node any, r row) error {
 	return nil
 }
 
-// apply reports whether all the values are there and zero.
+// apply reports whether none of the values is anything but zero, and one is. One
+// that is not there is no reason to believe the others.
 func (z Zeros) apply(node any) bool {
+	zero := false
 	for _, pointer := range z.All {
-		raw, _ := lookup(node, pointer)
+		raw, found := lookup(node, pointer)
+		if !found || raw == nil || raw == "" {
+			continue
+		}
 		text, _ := asText(raw)
 		if d, err := thor.ParseDecimal(text); err != nil || d.Sign() != 0 {
 			return false
 		}
+		zero = true
 	}
-	return true
+	return zero
 }
 
 // root finds the value an answer is about.
