@@ -93,6 +93,7 @@ smoke:
 	$(FUZZ) -fuzz '^FuzzToken$$' ./internal/auth
 	$(FUZZ) -fuzz '^FuzzResume$$' ./internal/hub
 	$(FUZZ) -fuzz '^FuzzParse$$' ./internal/calendar
+	$(FUZZ) -fuzz '^FuzzAmendment$$' ./internal/calendar
 	$(FUZZ) -fuzz '^FuzzAnswers$$' ./internal/source/upstream
 	$(FUZZ) -fuzz '^FuzzScript$$' ./internal/source/sim
 	go test -run '^$$' -bench . -benchtime 10x ./...
