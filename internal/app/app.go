@@ -123,6 +123,9 @@ func (a *App) open(ctx context.Context) (err error) {
 		return err
 	}
 	a.pace = &pace{days: a.days, clock: a.clock, wall: a.wall, rhythms: a.rhythms}
+	if paced := source.AbilitiesOf(a.source).Paced; paced != nil {
+		a.pace.atMost = paced.Every
+	}
 	a.metrics = metrics.New(Version, Build())
 	if err := a.openDoor(ctx); err != nil {
 		return err

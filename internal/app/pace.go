@@ -29,6 +29,9 @@ type pace struct {
 	// rhythms are how often the features speak whose jobs outside said so, in wall
 	// time; 0 is as often as usual.
 	rhythms map[string]time.Duration
+	// atMost is how often the source asks for a feature at most: what it has not
+	// read again it cannot say again. 0, and nil, is whenever it is asked.
+	atMost func(feature string) time.Duration
 
 	mu      sync.Mutex                // guards what follows
 	held    map[string][]string       // what each account holds, as far as it is known
@@ -60,9 +63,9 @@ func (p *pace) done(id thor.StreamID) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := time.Now(); f.Idle > 0 && !p.look(id, now).quick(now) {
-		return p.wall(f.Idle)
+		return p.paced(f, f.Idle)
 	}
-	return p.wall(f.Cadence)
+	return p.paced(f, f.Cadence)
 }
 
 // told is how often clients are told that a stream speaks, in wall time.
@@ -77,9 +80,18 @@ func (p *pace) told(id thor.StreamID) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if f.Idle > 0 && p.look(id, time.Now()).idle {
-		return p.wall(f.Idle)
+		return p.paced(f, f.Idle)
 	}
-	return p.wall(f.Cadence)
+	return p.paced(f, f.Cadence)
+}
+
+// paced is a cadence of a feature in wall time, no faster than its source.
+func (p *pace) paced(f thor.Feature, cadence time.Duration) time.Duration {
+	every := p.wall(cadence)
+	if p.atMost == nil || cadence == 0 {
+		return every
+	}
+	return max(every, p.atMost(f.Name))
 }
 
 // announce decides what is told from now on, and returns what is new.
@@ -93,10 +105,10 @@ func (p *pace) announce() map[thor.StreamID]time.Duration {
 		if err != nil || p.rhythms[f.Name] > 0 {
 			continue
 		}
-		quick, idle := p.wall(f.Cadence), p.wall(f.Idle)
+		quick, idle := p.paced(f, f.Cadence), p.paced(f, f.Idle)
 		r := p.look(id, now)
 		switch {
-		case quick == idle: // a fast clock, where neither can be any shorter
+		case quick == idle: // a fast clock or a slow source, where neither can be any shorter
 		case r.trades && r.idle && now.Sub(r.since) >= settle:
 			r.idle, r.told, changed[id] = false, now, quick
 		case !r.trades && !r.idle:
@@ -120,7 +132,10 @@ func (p *pace) cadence(f thor.Feature) time.Duration {
 	if every := p.rhythms[f.Name]; every > 0 {
 		return every
 	}
-	return f.Cadence
+	if p.atMost == nil || f.Cadence == 0 {
+		return f.Cadence
+	}
+	return max(f.Cadence, p.atMost(f.Name))
 }
 
 // opening is when the first stream of a feature trades again, in the source's

@@ -2,10 +2,14 @@ package app
 
 import (
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"thor"
 	"thor/internal/calendar"
 	"thor/internal/legacy"
 	"thor/internal/source"
@@ -74,6 +78,39 @@ func TestAServerSaysWhatItReads(t *testing.T) {
 	}
 	if _, ok := from.Positions.(*heldPositions); !ok {
 		t.Errorf("nobody notes what the accounts hold: %T", from.Positions)
+	}
+}
+
+// TestASlowQuestionIsASlowCadence holds that clients are told how often a feature
+// can speak whose backend is asked seldom.
+func TestASlowQuestionIsASlowCadence(t *testing.T) {
+	t.Parallel()
+	preset, err := UpstreamPreset("thor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, positions, _ := strings.Cut(string(preset), "[positions]")
+	file := filepath.Join(t.TempDir(), "upstream.toml")
+	text := head + "[positions]" + strings.Replace(positions, `every = "1s"`, `every = "15s"`, 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := openApp(t, t.TempDir(), func(c *Config) {
+		reading("http://localhost:1")(c)
+		c.UpstreamConfig = file
+	})
+	t.Cleanup(func() { closeApp(t, a) })
+	a.pace.hold("A", []thor.Position{{Symbol: "CRYPTO.BTC-USD"}})
+	for id, want := range map[thor.StreamID]time.Duration{
+		"account_balance:A": time.Second, "positions:A": 15 * time.Second, "intraday:CRYPTO.BTC-USD": 2 * time.Second, "global_market": 0,
+	} {
+		f, err := thor.FeatureNamed(id.Feature())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told, done, described := a.pace.told(id), a.pace.done(id), a.pace.cadence(f); told != want || done != want || described != want {
+			t.Errorf("%s: told %v, done %v, described as %v, want %v", id, told, done, described, want)
+		}
 	}
 }
 

@@ -85,6 +85,13 @@ type MarketSource interface {
 	Markets(ctx context.Context) ([]thor.MarketStatus, error)
 }
 
+// Paced is a source that asks somebody else less often than jobs ask it, who get
+// the last answer meanwhile.
+type Paced interface {
+	// Every is how often the source asks for a feature; 0 is whenever it is asked.
+	Every(feature string) time.Duration
+}
+
 // Abilities are the optional interfaces of a source; nil where it lacks one.
 type Abilities struct {
 	Accounts  AccountSource
@@ -92,6 +99,7 @@ type Abilities struct {
 	Positions PositionsSource
 	Bars      BarSource
 	Markets   MarketSource
+	Paced     Paced
 }
 
 // AbilitiesOf is the one place where the optional interfaces are asserted.
@@ -102,5 +110,6 @@ func AbilitiesOf(s Source) Abilities {
 	a.Positions, _ = s.(PositionsSource)
 	a.Bars, _ = s.(BarSource)
 	a.Markets, _ = s.(MarketSource)
+	a.Paced, _ = s.(Paced)
 	return a
 }

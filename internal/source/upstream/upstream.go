@@ -60,6 +60,7 @@ var (
 	_ source.BalanceSource   = (*Source)(nil)
 	_ source.PositionsSource = (*Source)(nil)
 	_ source.BarSource       = (*Source)(nil)
+	_ source.Paced           = (*Source)(nil)
 )
 
 const name = "upstream"
@@ -123,6 +124,19 @@ type kept[T any] struct {
 // never exactly an interval apart.
 func (k kept[T]) youngEnough(every time.Duration) bool {
 	return !k.at.IsZero() && time.Since(k.at) < every-every/10
+}
+
+// Every is how often the mapping lets the backend be asked for a feature.
+func (s *Source) Every(feature string) time.Duration {
+	switch feature {
+	case "account_balance":
+		return s.mapping.Balance.every()
+	case "positions":
+		return s.mapping.Positions.every()
+	case "intraday":
+		return s.mapping.Bars.every()
+	}
+	return 0
 }
 
 // Balances asks for the balance of every account. A mapping without them has
