@@ -60,7 +60,7 @@ func (c *upstreamCheck) Run(ctx context.Context, m *Main, file *fileSettings, k 
 		}
 		printSkew(m, report.SkewMS)
 		fmt.Fprintln(m.Stdout)
-		for _, e := range report.Endpoints {
+		for _, e := range report.Folded() {
 			fmt.Fprintf(m.Stdout, "\n%s %s\n", strings.TrimSpace(e.Endpoint+" "+e.Of), "GET "+e.Path)
 			for _, line := range []string{e.Problem, e.Note} {
 				if line != "" {
@@ -128,7 +128,7 @@ type sourceCommand struct {
 
 type sourceCheck struct {
 	settings
-	Name string `arg:"" help:"sim or upstream."`
+	Name string `arg:"" optional:"" help:"sim, upstream or none; without it that of the settings."`
 	JSON bool   `name:"json" help:"Print it as JSON."`
 }
 
@@ -154,8 +154,11 @@ func (c *sourceCheck) Run(ctx context.Context, m *Main, file *fileSettings, k *k
 	if report.Unproven {
 		words += " (never run against the real service)"
 	}
-	if !report.Reachable {
+	switch {
+	case !report.Reachable:
 		words += " · cannot be reached"
+	case report.SkewMS != nil:
+		words += " · reachable"
 	}
 	if report.Who != "" {
 		words += " · signed in as " + report.Who
@@ -179,9 +182,14 @@ func (c *sourceCheck) Run(ctx context.Context, m *Main, file *fileSettings, k *k
 			fmt.Fprintf(m.Stdout, "  %s\n", cut(string(s.Data), sampleWidth))
 		}
 	}
-	fmt.Fprintln(m.Stdout, "\nit cannot do")
-	for _, limit := range report.Cannot {
-		fmt.Fprintf(m.Stdout, "  %s\n", limit)
+	for _, list := range []struct {
+		title string
+		lines []string
+	}{{"it can", report.Can}, {"it cannot", report.Cannot}} {
+		fmt.Fprintf(m.Stdout, "\n%s\n", list.title)
+		for _, line := range list.lines {
+			fmt.Fprintf(m.Stdout, "  %s\n", line)
+		}
 	}
 	return report.Trouble()
 }

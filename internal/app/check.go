@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,7 @@ type SourceReport struct {
 	Simulated bool           `json:"simulated"`
 	Unproven  bool           `json:"unproven"` // it was never run against the real service
 	SkewMS    *int64         `json:"clock_ahead_ms,omitempty"`
+	Can       []string       `json:"can"`
 	Cannot    []string       `json:"cannot"`
 	Samples   []SourceSample `json:"samples"`
 	Problem   string         `json:"problem,omitempty"`
@@ -53,14 +55,18 @@ type remote interface {
 	source.Source
 	Who(ctx context.Context) (string, error)
 	Skew() (time.Duration, bool)
+	// Has reports whether it delivers a feature.
+	Has(feature string) bool
 	Limits() []string
 }
 
 var _ remote = (*upstream.Source)(nil)
 
-// CheckSource asks a source for everything once.
+// CheckSource asks a source for everything once; "" is the source of the
+// settings.
 func CheckSource(ctx context.Context, c Config, name string) (SourceReport, error) {
-	r := SourceReport{Source: name, Cannot: []string{}}
+	name = cmp.Or(name, c.Source)
+	r := SourceReport{Source: name, Can: []string{}, Cannot: []string{}}
 	known, err := calendar.New()
 	if err != nil {
 		return r, err
@@ -71,10 +77,15 @@ func CheckSource(ctx context.Context, c Config, name string) (SourceReport, erro
 	}
 	r.Reachable = true
 	there, isRemote := s.(remote)
-	if !isRemote {
-		r.Cannot = append(r.Cannot, "anything real: its prices are made up, and nobody trades on them", "bars from before 2025")
-	} else if r.Who, err = there.Who(ctx); err != nil {
-		r.Problem = err.Error()
+	switch {
+	case isRemote:
+		if r.Who, err = there.Who(ctx); err != nil {
+			r.Problem = err.Error()
+		}
+	case s.Caps().Simulated:
+		r.Cannot = append(r.Cannot, "say anything real: its prices are made up, and nobody trades on them", "deliver bars from before 2025")
+	default:
+		r.Cannot = append(r.Cannot, "deliver anything else by itself: jobs outside publish it, by POST /api/publish; thor status shows who does")
 	}
 	r.sample(ctx, s, exchangeMarkets{known, s.Clock()})
 	if isRemote {
@@ -91,6 +102,8 @@ func CheckSource(ctx context.Context, c Config, name string) (SourceReport, erro
 
 func openNamed(c Config, name string, exchanges *calendar.Calendar) (source.Source, error) {
 	switch name {
+	case noneName:
+		return source.None{}, nil
 	case simName:
 		return openSim(c, exchanges)
 	case upstreamName:
@@ -99,12 +112,13 @@ func openNamed(c Config, name string, exchanges *calendar.Calendar) (source.Sour
 		}
 		return openUpstream(c)
 	}
-	return nil, thor.Errorf(thor.EINVALID, "%q is not a source; there are sim and upstream", name)
+	return nil, thor.Errorf(thor.EINVALID, "%q is not a source; there are sim, upstream and none", name)
 }
 
 func (c Config) needsUpstream() error {
 	if c.Upstream == "" {
-		return thor.Errorf(thor.EINVALID, "say which backend, for instance --upstream http://localhost:8001")
+		return thor.Errorf(thor.EINVALID, "say which backend, for instance --upstream http://localhost:8001").
+			WithHint("Without one at hand, start the double that comes with thor: thor sim backend")
 	}
 	return nil
 }
@@ -134,16 +148,36 @@ func (r *SourceReport) sample(ctx context.Context, s source.Source, states sourc
 		}
 		r.Samples = append(r.Samples, sample)
 	}
-	balances, err := can.Balances.Balances(ctx)
-	add("account_balance", "", thor.AccountBalanceMessages(balances), err)
-	positions, err := can.Positions.Positions(ctx)
-	add("positions", "", thor.PositionsMessages(positions), err)
-	bars, err := can.Bars.Bars(ctx, time.Time{})
-	note := ""
-	if s.Name() == upstreamName && len(bars) == 0 {
-		note = "none yet: a bar counts when it was seen to change, within a minute or two of a market that trades"
+	has := func(feature, words string, there bool) bool {
+		if asked, ok := s.(remote); ok {
+			there = there && asked.Has(feature)
+		}
+		if !there {
+			return false
+		}
+		if can.Paced != nil && can.Paced.Every(feature) > time.Second {
+			words += fmt.Sprintf(", asked every %v at most", can.Paced.Every(feature))
+		}
+		r.Can = append(r.Can, words)
+		return true
 	}
-	add("intraday", note, thor.IntradayBarMessages(bars), err)
+	if has("account_balance", "deliver balances", can.Balances != nil) {
+		balances, err := can.Balances.Balances(ctx)
+		add("account_balance", "", thor.AccountBalanceMessages(balances), err)
+	}
+	if has("positions", "deliver positions", can.Positions != nil) {
+		positions, err := can.Positions.Positions(ctx)
+		add("positions", "", thor.PositionsMessages(positions), err)
+	}
+	if has("intraday", "deliver bars of one minute", can.Bars != nil) {
+		bars, err := can.Bars.Bars(ctx, time.Time{})
+		note := ""
+		if s.Name() == upstreamName && len(bars) == 0 && err == nil {
+			note = "none yet: a bar counts when it was seen to change, within a minute or two of a market that trades"
+		}
+		add("intraday", note, thor.IntradayBarMessages(bars), err)
+	}
+	r.Can = append(r.Can, "tell the states of markets, which come from thor's calendar")
 	open, err := states.Markets(ctx)
 	add("global_market", "of thor's calendar", thor.MarketStatusMessages(open), err)
 }

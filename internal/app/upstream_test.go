@@ -138,7 +138,7 @@ func TestAChecksFindings(t *testing.T) {
 	}
 	for _, name := range []string{"sim", "upstream"} {
 		r, err := CheckSource(t.Context(), c, name)
-		if err != nil || !r.Reachable || !r.Simulated || r.Unproven != (name == "upstream") || len(r.Cannot) == 0 || len(r.Samples) != 4 {
+		if err != nil || !r.Reachable || !r.Simulated || r.Unproven != (name == "upstream") || len(r.Can) != 4 || len(r.Cannot) == 0 || len(r.Samples) != 4 {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 		if err := r.Trouble(); err != nil {

@@ -60,6 +60,25 @@ func (r Report) Faults() int {
 	return n
 }
 
+// Folded are the endpoints, those that say the same of several accounts or
+// symbols taken together.
+func (r Report) Folded() []Checked {
+	var list []Checked
+	var first *Checked // of those that say the same
+	more := 0
+	for i, e := range r.Endpoints {
+		same := first != nil && e.Problem != "" && len(e.Fields) == 0 &&
+			first.Endpoint == e.Endpoint && first.Problem == e.Problem && first.Note == e.Note && len(first.Fields) == 0
+		if !same {
+			list, first, more = append(list, e), &r.Endpoints[i], 0
+			continue
+		}
+		more++
+		list[len(list)-1].Of = fmt.Sprintf("%s and %d more", first.Of, more)
+	}
+	return list
+}
+
 // Check asks every endpoint once, for every account and symbol, and says what is
 // missing, unused or of the wrong type. It shows the fields of the first of
 // each, and of the others what is wrong.
@@ -78,15 +97,20 @@ func (s *Source) Check(ctx context.Context) Report {
 	}
 	accounts := s.checkAccounts(ctx, &r)
 	shown := false
-	for _, a := range accounts {
-		if len(m.Balance.Path) > 0 {
-			r.add(s.checkBalance(ctx, a), &shown)
+	for _, of := range []struct {
+		name     string
+		endpoint *Endpoint
+		check    func(context.Context, account) Checked
+	}{{"balance", &m.Balance, s.checkBalance}, {"positions", &m.Positions, s.checkPositions}} {
+		if len(of.endpoint.Path) == 0 {
+			continue
 		}
-	}
-	shown = false
-	for _, a := range accounts {
-		if len(m.Positions.Path) > 0 {
-			r.add(s.checkPositions(ctx, a), &shown)
+		shown = false
+		for _, a := range accounts {
+			r.add(of.check(ctx, a), &shown)
+		}
+		if len(accounts) == 0 {
+			r.Endpoints = append(r.Endpoints, Checked{Endpoint: of.name, Path: of.endpoint.Path[0], Note: "not asked: no account is known"})
 		}
 	}
 	shown = false
@@ -387,21 +411,34 @@ func Mask(text string) string {
 	return "••••"
 }
 
+// Has reports whether the mapping has a feature.
+func (s *Source) Has(feature string) bool {
+	switch feature {
+	case "account_balance":
+		return len(s.mapping.Balance.Path) > 0
+	case "positions":
+		return len(s.mapping.Positions.Path) > 0
+	case "intraday":
+		return len(s.tapes) > 0
+	}
+	return false
+}
+
 // Limits says in words what the source cannot do.
 func (s *Source) Limits() []string {
-	limits := []string{"it asks, and is told nothing: changes arrive with the next question", "it has no bars from before its start"}
-	for feature, there := range map[string]bool{
-		"balances": len(s.mapping.Balance.Path) > 0, "positions": len(s.mapping.Positions.Path) > 0, "bars": len(s.tapes) > 0,
-	} {
-		if !there {
-			limits = append(limits, "the mapping has no "+feature)
+	limits := []string{"be told of changes: they arrive with the next question"}
+	for _, feature := range thor.FeatureNames() {
+		if f, err := thor.FeatureNamed(feature); err == nil && f.Scope != thor.ScopeShared && !s.Has(feature) {
+			limits = append(limits, "deliver "+feature+": the mapping has none")
 		}
 	}
-	slices.Sort(limits)
-	if len(s.tapes) > 0 && len(s.mapping.Bars.Fields["minute"].From) == 0 {
-		limits = append(limits, "bars have no time of their own: they are dated when they change, and may be a minute off")
+	if s.Has("intraday") {
+		limits = append(limits, "deliver bars from before its start")
+		if len(s.mapping.Bars.Fields["minute"].From) == 0 {
+			limits = append(limits, "tell the time of a bar: it is dated when it changes, and may be a minute off")
+		}
 	}
-	return append(limits, "the states of markets come from thor's calendar")
+	return limits
 }
 
 // Who asks the backend who we are; "" when the mapping does not say where.

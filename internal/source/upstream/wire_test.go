@@ -454,7 +454,7 @@ func TestAQuestionIsNotAskedTooOften(t *testing.T) {
 // without them.
 func TestWhatIsNotMappedIsNotAskedFor(t *testing.T) {
 	t.Parallel()
-	for text, lacks := range map[string]string{barMapping: "the mapping has no balances", small: "the mapping has no bars"} {
+	for text, lacks := range map[string]string{barMapping: "deliver account_balance: the mapping has none", small: "deliver intraday: the mapping has none"} {
 		s, _ := serve(t, say(500, `{}`), func(c *Config) { c.Mapping = parsed(t, text) })
 		_, balances := s.Balances(t.Context())
 		_, positions := s.Positions(t.Context())
@@ -466,7 +466,7 @@ func TestWhatIsNotMappedIsNotAskedFor(t *testing.T) {
 		if who, err := s.Who(t.Context()); who != "" || err != nil {
 			t.Errorf("it is %q, %v", who, err)
 		}
-		if limits := strings.Join(s.Limits(), "\n"); !strings.Contains(limits, lacks) {
+		if limits := strings.Join(s.Limits(), "\n"); !strings.Contains(limits, lacks) || s.Has("intraday") != barsAlone || s.Has("positions") == barsAlone {
 			t.Errorf("its limits: %s", limits)
 		}
 		for _, e := range s.Check(t.Context()).Endpoints {
