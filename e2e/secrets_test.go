@@ -187,7 +187,8 @@ func TestNoSecretIsWrittenAnywhere(t *testing.T) {
 	}
 	waitFor(t, 60*time.Second, "both accounts", func() bool {
 		accounts := ask("GET", "/api/accounts", operator, "")
-		return bytes.Contains(accounts, []byte(`"`+brokerHash+`"`)) && bytes.Contains(accounts, []byte(`"account-8"`))
+		return bytes.Contains(accounts, []byte(`{"account_id":"`+brokerHash+`","label":"…7349"}`)) &&
+			bytes.Contains(accounts, []byte(`{"account_id":"account-8","label":"…0216"}`))
 	})
 
 	// People, with good and bad tokens, tickets and cookies.

@@ -54,6 +54,8 @@ type Config struct {
 	Status func(ctx context.Context) Status
 	// Cadence is how often a feature speaks when nothing changes; nil is its own.
 	Cadence func(thor.Feature) time.Duration
+	// Label is how people call an account besides its id, or ""; nil is for none.
+	Label func(account string) string
 	// Oldest gives the oldest key of a stream that belongs to the current
 	// session, whose newest key is given.
 	Oldest func(id thor.StreamID, newest string) string

@@ -18,6 +18,7 @@ type (
 	}
 	accountEntry struct {
 		AccountID string `json:"account_id"`
+		Label     string `json:"label,omitempty" doc:"the end of the broker's number of it, for people: …1234"`
 	}
 	symbolsOutput struct {
 		Body struct {
@@ -45,7 +46,7 @@ func (a *API) registerOwned() {
 		out := &accountsOutput{}
 		out.Body.Accounts = []accountEntry{}
 		for _, id := range ids {
-			out.Body.Accounts = append(out.Body.Accounts, accountEntry{AccountID: id})
+			out.Body.Accounts = append(out.Body.Accounts, accountEntry{AccountID: id, Label: a.label(id)})
 		}
 		return out, nil
 	})
@@ -55,6 +56,13 @@ func (a *API) registerOwned() {
 	}, func(ctx context.Context, _ *struct{}) (*symbolsOutput, error) {
 		return a.symbols(ctx)
 	})
+}
+
+func (a *API) label(account string) string {
+	if a.Label == nil {
+		return ""
+	}
+	return a.Label(account)
 }
 
 // accounts lists the accounts the caller may see, sorted. An account exists

@@ -35,7 +35,7 @@ func (a *App) openAPI() {
 		Version: Version, Store: a.store, Memory: a.logs, Stages: a.stages, Audit: a.store.Audit, Door: a.door, Status: a.Status,
 		Publish: a.pipeline.Publish, Publishers: a.publishers,
 		Requests: &auth.Rates{PerSecond: a.config.RequestRate}, Refused: func(reason string) { a.metrics.RESTRefused.WithLabelValues(reason).Inc() },
-		Cadence: a.pace.cadence, Oldest: a.oldest, Served: a.served, Mount: mount, Logger: a.logger,
+		Cadence: a.pace.cadence, Label: a.label(), Oldest: a.oldest, Served: a.served, Mount: mount, Logger: a.logger,
 		Checks: []api.Check{
 			{Name: "store", Run: func(ctx context.Context) error {
 				_, err := a.store.Streams(ctx)
@@ -45,6 +45,14 @@ func (a *App) openAPI() {
 			{Name: "jobs", Run: func(context.Context) error { return jobsWork(a.beat.Status(), time.Now()) }},
 		},
 	})
+}
+
+// label is how people call accounts besides their ids, or nil.
+func (a *App) label() func(account string) string {
+	if labelled := source.AbilitiesOf(a.source).Labelled; labelled != nil {
+		return labelled.Label
+	}
+	return nil
 }
 
 // jobsWork reports the jobs that do not do what they should.

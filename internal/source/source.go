@@ -92,6 +92,12 @@ type Paced interface {
 	Every(feature string) time.Duration
 }
 
+// Labelled is a source that knows how people call an account.
+type Labelled interface {
+	// Label is the end of the broker's number of an account, or "".
+	Label(account string) string
+}
+
 // Abilities are the optional interfaces of a source; nil where it lacks one.
 type Abilities struct {
 	Accounts  AccountSource
@@ -100,6 +106,7 @@ type Abilities struct {
 	Bars      BarSource
 	Markets   MarketSource
 	Paced     Paced
+	Labelled  Labelled
 }
 
 // AbilitiesOf is the one place where the optional interfaces are asserted.
@@ -111,5 +118,6 @@ func AbilitiesOf(s Source) Abilities {
 	a.Bars, _ = s.(BarSource)
 	a.Markets, _ = s.(MarketSource)
 	a.Paced, _ = s.(Paced)
+	a.Labelled, _ = s.(Labelled)
 	return a
 }

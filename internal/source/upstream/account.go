@@ -39,6 +39,22 @@ func (a account) confidential() []string {
 	return names
 }
 
+// labelDigits is how much of a number people are shown, who know it.
+const labelDigits = 4
+
+// Label is the end of the broker's number of an account, as statements have it;
+// "" where there is none, or where it would be half of it.
+func (s *Source) Label(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.accounts {
+		if number := []rune(a.vars["number"]); a.id == id && len(number) > 2*labelDigits-2 {
+			return "…" + string(number[len(number)-labelDigits:])
+		}
+	}
+	return ""
+}
+
 // newAccount is the account that is id here and theirs at the backend.
 func newAccount(id, theirs string) account {
 	return account{id, map[string]string{"account": theirs}}

@@ -237,6 +237,13 @@ func TestNoAccountIsCalledByItsNumber(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want %s", tt.name, balances, err, tt.id)
 			continue
 		}
+		label := ""
+		if strings.Contains(tt.body, `"number":"`) {
+			label = "…8734"
+		}
+		if got := s.Label(tt.id); got != label || s.Label("nobody") != "" {
+			t.Errorf("%s: its label is %q, want %q", tt.name, got, label)
+		}
 		// The backend is asked by its own name of it.
 		if path := <-asked; !strings.Contains(tt.body, strings.TrimPrefix(path, "/balance/")) {
 			t.Errorf("%s: asked for %s", tt.name, path)

@@ -61,6 +61,7 @@ var (
 	_ source.PositionsSource = (*Source)(nil)
 	_ source.BarSource       = (*Source)(nil)
 	_ source.Paced           = (*Source)(nil)
+	_ source.Labelled        = (*Source)(nil)
 )
 
 const name = "upstream"

@@ -25,6 +25,8 @@ export interface SourceInfo {
 /** What there is for this client. */
 export interface Entries {
   accounts: readonly string[];
+  /** How people know an account besides its id: the end of the broker's number. Few accounts have one. */
+  labels: Readonly<Record<string, string>>;
   symbols: readonly SymbolEntry[];
   /** Undefined until the server has told. */
   source: SourceInfo | undefined;
@@ -57,7 +59,7 @@ export class Directory {
 
   constructor(options: Options) {
     this.#options = options;
-    const nothing: Entries = { accounts: [], symbols: [], source: undefined, version: undefined };
+    const nothing: Entries = { accounts: [], labels: {}, symbols: [], source: undefined, version: undefined };
     this.entries = new Cell<Entries>(options.batch, nothing);
     this.#poller = new Poller(
       options.env,
@@ -111,11 +113,15 @@ export class Directory {
   async #ask(signal: AbortSignal): Promise<boolean> {
     const get = async (path: string): Promise<unknown> => (await this.#options.rest.get(path, signal))?.body;
     const [accounts, symbols, status] = await Promise.all([
-      get("/api/accounts").then((body) => listOf<{ account_id: string }>(body, "accounts")),
+      get("/api/accounts").then((body) => listOf<{ account_id: string; label?: string }>(body, "accounts")),
       get("/api/symbols").then((body) => listOf<SymbolEntry>(body, "symbols")),
       get("/api/status") as Promise<Partial<Status> | undefined>,
     ]);
-    const news: Partial<Entries> = { accounts: accounts.map((entry) => entry.account_id), symbols };
+    const news: Partial<Entries> = {
+      accounts: accounts.map((entry) => entry.account_id),
+      labels: labelsOf(accounts),
+      symbols,
+    };
     if (status?.source !== undefined) {
       const { name, simulated, virtual, speed, time } = status.source;
       news.version = status.version;
@@ -136,6 +142,7 @@ export class Directory {
     }
     const after: Entries = {
       accounts: [...new Set([...before.accounts, ...(news.accounts ?? [])])].sort(),
+      labels: { ...before.labels, ...news.labels },
       symbols: [...symbols.values()].sort((a, b) => (a.symbol < b.symbol ? -1 : 1)),
       source: news.source ?? before.source,
       version: news.version ?? before.version,
@@ -144,6 +151,12 @@ export class Directory {
     this.entries.set(after);
     this.#options.added();
   }
+}
+
+function labelsOf(accounts: readonly { account_id: string; label?: string }[]): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const { account_id, label } of accounts) if (label !== undefined) labels[account_id] = label;
+  return labels;
 }
 
 /** The list in an answer; one that is not there is empty. */

@@ -124,6 +124,8 @@ test("a viewer reads that it is so, an operator why", async ({ page, guarded, ba
     await expect(equity(page)).toHaveText(money);
   };
   await signIn("--accounts", "PAPER-1");
+  const account = page.getByRole("combobox", { name: "Account" }).getByRole("option");
+  await expect(account).toHaveText([/^PAPER-1 \(…\d{4}\)$/]);
   backend.fault = "an error of its own";
   await expect(trouble(page)).toHaveText(
     /^The source has not answered since \d\d:\d\d:\d\d; these values are of then\.$/,

@@ -1,5 +1,6 @@
 import { useDirectory } from "@thor/react";
 import type { ReactNode } from "react";
+import { accountName } from "../lib/format.ts";
 import { Brand } from "./Brand.tsx";
 import { ConnectionBadge } from "./ConnectionBadge.tsx";
 import { SourceBadge } from "./SourceBadge.tsx";
@@ -32,7 +33,8 @@ export function Header({ account, onAccount, leave }: HeaderProps): ReactNode {
 
 /** Only people switch accounts: nothing that arrives does. */
 function AccountSelect({ account, onAccount }: Props): ReactNode {
-  const { accounts } = useDirectory();
+  const { accounts, labels } = useDirectory();
+  const name = accountName(account, labels[account]);
   const missing = account !== "" && !accounts.includes(account);
   return (
     <label className="account-select">
@@ -44,12 +46,10 @@ function AccountSelect({ account, onAccount }: Props): ReactNode {
         disabled={accounts.length === 0}
       >
         {account === "" && <option value="">—</option>}
-        {missing && (
-          <option value={account}>{accounts.length > 0 ? `${account} (not on this server)` : account}</option>
-        )}
+        {missing && <option value={account}>{accounts.length > 0 ? `${name} (not on this server)` : name}</option>}
         {accounts.map((id) => (
           <option key={id} value={id}>
-            {id}
+            {accountName(id, labels[id])}
           </option>
         ))}
       </select>

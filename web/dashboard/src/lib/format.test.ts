@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
+  accountName,
   alignedPrices,
   change,
   direction,
@@ -52,5 +53,13 @@ describe("numbers", () => {
     const amounts = [0.01, -0.01, 0.001, 0, null].map((value) => direction(change(value)));
     expect(amounts).toEqual(["up", "down", "flat", "flat", "unknown"]);
     expect(direction(priceChange(0.0031))).toBe("up");
+  });
+});
+
+describe("accounts", () => {
+  it("have the end of their number beside the id, of which a long one is cut", () => {
+    expect(accountName("PAPER-1", undefined)).toBe("PAPER-1");
+    expect(accountName("account-7", "…1234")).toBe("account-7 (…1234)");
+    expect(accountName("4d0fa7dd1cb08d4ef4ccf15d5ae38a5f", "…1234")).toBe("4d0fa7dd… (…1234)");
   });
 });

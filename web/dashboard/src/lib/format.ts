@@ -99,3 +99,12 @@ export function words(name: string): string {
   const text = name.replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/** A longer id is a hash, of which the beginning is enough to tell it from others. */
+const longest = 24;
+
+/** What people call an account: its id, and the end of the broker's number where it has one. */
+export function accountName(id: string, label: string | undefined): string {
+  const short = id.length > longest ? `${id.slice(0, 8)}…` : id;
+  return label === undefined ? short : `${short} (${label})`;
+}
