@@ -16,7 +16,7 @@ const (
 	secretPassword = "correct horse+battery"
 	secretKey      = "key-93b1f0c7"
 	secretNumber   = "55218734"
-	secretAccess   = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoxfQ.c2lnbmF0dXJlLW9mLWl0" //nolint:gosec // made up
+	secretAccess   = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoxfQ.c2lnbmF0dXJlLW9mLWl0"
 	secretRefresh  = "refresh.0123456789.abcdef"
 )
 
@@ -126,18 +126,18 @@ func wantNoSecret(t *testing.T, name, mapping string, secrets []string, paths ma
 
 func TestScrub(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]string{
-		"Account 55218734 is closed":                       "Account ••• is closed",
-		"5521-8734":                                        "•••",
-		"insufficient_permissions_for_this_account":        "insufficient_permissions_for_this_account",
-		"at 2026-11-23T15:30:00.123456Z":                   "at 2026-11-23T15:30:00.123456Z",
-		"lookup backend-2.example.com: no such host":       "lookup backend-2.example.com: no such host",
-		"OPT.SPY261218C00700000 at 1234.5678":              "OPT.SPY261218C00700000 at 1234.5678",
-		"Bearer eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoxfQ12": "Bearer •••.•••",
-		"token 4d0fa7dd1cb08d4ef4ccf15d5ae38a5f":           "token •••",
+	for _, tt := range []struct{ text, want string }{
+		{"Account 55218734 is closed", "Account ••• is closed"},
+		{"5521-8734", "•••"},
+		{"insufficient_permissions_for_this_account", "insufficient_permissions_for_this_account"},
+		{"at 2026-11-23T15:30:00.123456Z", "at 2026-11-23T15:30:00.123456Z"},
+		{"lookup backend-2.example.com: no such host", "lookup backend-2.example.com: no such host"},
+		{"OPT.SPY261218C00700000 at 1234.5678", "OPT.SPY261218C00700000 at 1234.5678"},
+		{"Bearer eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoxfQ12", "Bearer •••.•••"},
+		{"token 4d0fa7dd1cb08d4ef4ccf15d5ae38a5f", "token •••"},
 	} {
-		if got := scrub(text); got != want {
-			t.Errorf("%s: got %s, want %s", text, got, want)
+		if got := scrub(tt.text); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.text, got, tt.want)
 		}
 	}
 }
