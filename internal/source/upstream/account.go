@@ -183,17 +183,33 @@ func (s *Source) AccountsOf(ctx context.Context, token string) ([]string, error)
 	q.op, q.as = "accounts of a token", token
 	items, err := s.client.list(ctx, q)
 	if err != nil || len(items) == 0 {
-		return nil, err
+		return nil, s.outward(ctx, err)
 	}
 	list, err := s.accountsFrom(items)
 	if err != nil {
-		return nil, err
+		return nil, s.outward(ctx, err)
 	}
-	ids := make([]string, len(list))
-	for i, a := range list {
-		ids[i] = a.id
+	var ids []string
+	for _, a := range list {
+		ids = append(ids, s.called(a)...)
 	}
 	return ids, nil
+}
+
+// called is what the source calls an account of a list: by the names it was
+// given, where accounts were given. One that is not read has no name then, for
+// what the backend calls it may be the name of another here.
+func (s *Source) called(a account) []string {
+	if len(s.mapping.Accounts.IDs) == 0 {
+		return []string{a.id}
+	}
+	var ids []string
+	for _, text := range s.mapping.Accounts.IDs {
+		if given := givenAccount(text); a.names(given.vars["account"]) {
+			ids = append(ids, given.id)
+		}
+	}
+	return ids
 }
 
 // ListsAccounts reports whether there is a list of accounts to ask for.

@@ -88,7 +88,7 @@ func newClient(c Config) (*client, error) {
 	if u.headers, err = resolve(c.Mapping.Headers, env); err != nil {
 		return nil, err
 	}
-	if u.asked, err = resolve(c.Mapping.Tokens.Headers, c.Env); err != nil {
+	if u.asked, err = resolve(c.Mapping.Tokens.Headers, env); err != nil {
 		return nil, err
 	}
 	u.auth = &signIn{

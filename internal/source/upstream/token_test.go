@@ -264,15 +264,20 @@ func TestTokensOfAMapping(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "NOT_THERE, which is not set") {
 		t.Errorf("a variable that is not set: %v", err)
 	}
-	// A list beside given accounts is for tokens alone.
-	both := strings.Replace(listed, "[accounts]", "[accounts]\nids = [\"A\"]", 1)
-	u := &users{answers: map[string]http.HandlerFunc{"ada": say(200, `{"results":[{"id":"A"},{"id":"C"}]}`)}}
+	// A list beside given accounts is for tokens alone, and those that are not
+	// given are nobody's: C is what another is called here.
+	both := strings.Replace(listed, "[accounts]", "[accounts]\nids = [\"A\", \"C=7\"]", 1)
+	u := &users{answers: map[string]http.HandlerFunc{
+		"ada": say(200, `{"results":[{"id":"A"},{"id":"C"}]}`), "bob": say(200, `{"results":[{"id":"7"}]}`),
+	}}
 	s, _ := serve(t, u.ServeHTTP, func(c *Config) { c.Mapping, c.Token = parsed(t, both), "ours" })
-	if list, err := s.list(t.Context()); err != nil || len(list) != 1 || list[0].id != "A" || !s.ListsAccounts() {
+	if list, err := s.list(t.Context()); err != nil || len(list) != 2 || list[0].id != "A" || !s.ListsAccounts() {
 		t.Errorf("read are %+v, %v", list, err)
 	}
-	if got, err := s.AccountsOf(t.Context(), "ada"); err != nil || !slices.Equal(got, []string{"A", "C"}) {
-		t.Errorf("listed are %q, %v", got, err)
+	for token, want := range map[string]string{"ada": "A", "bob": "C"} {
+		if got, err := s.AccountsOf(t.Context(), token); err != nil || !slices.Equal(got, []string{want}) {
+			t.Errorf("listed for %s are %q, %v", token, got, err)
+		}
 	}
 	if none, _ := serve(t, u.ServeHTTP, nil); none.ListsAccounts() {
 		t.Error("given accounts alone are a list")

@@ -103,14 +103,21 @@ func (v *veil) cover(err error) error {
 	}
 	e, ok := errors.AsType[*source.Error](err)
 	if !ok {
-		return err // it is ours, and has no words of the backend
+		return v.coverWords(err)
 	}
 	covered := *e
-	covered.Op = v.words(e.Op)
-	if words, ok := errors.AsType[*thor.Error](e.Err); ok {
-		covered.Err = &thor.Error{Code: words.Code, Message: v.words(words.Message), Hint: words.Hint}
-	}
+	covered.Op, covered.Err = v.words(e.Op), v.coverWords(e.Err)
 	return &covered
+}
+
+// coverWords takes every secret out of an error of ours; another has no words of
+// the backend.
+func (v *veil) coverWords(err error) error {
+	words, ok := errors.AsType[*thor.Error](err)
+	if !ok {
+		return err
+	}
+	return &thor.Error{Code: words.Code, Message: v.words(words.Message), Hint: words.Hint}
 }
 
 var (
