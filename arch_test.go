@@ -48,9 +48,10 @@ var architecture = map[string][]string{
 	"internal/store/storetest":     {"thor", "internal/store", "github.com/google/go-cmp"},
 
 	// The edges: what clients speak to. Never an adapter.
-	"internal/hub":    {"thor", "internal/auth", "internal/stream", "github.com/gobwas/ws", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/time"},
-	"internal/api":    {"thor", "internal/auth", "internal/cutover", "github.com/danielgtaylor/huma/v2"},
-	"internal/client": {"thor", "internal/api", "github.com/gobwas/ws"},
+	"internal/hub":       {"thor", "internal/auth", "internal/stream", "github.com/gobwas/ws", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/time"},
+	"internal/api":       {"thor", "internal/auth", "internal/cutover", "github.com/danielgtaylor/huma/v2"},
+	"internal/frontdoor": {"thor"},
+	"internal/client":    {"thor", "internal/api", "github.com/gobwas/ws"},
 
 	// The whole.
 	"internal/app": {"*", "golang.org/x/sync"},

@@ -25,6 +25,7 @@ const (
 	ETOOMANY      Code = "too_many"     // a limit on rate or number
 	EMETHOD       Code = "method"       // this path does not take this method
 	EUNAVAILABLE  Code = "unavailable"  // a part is away; repeating it later may help
+	EUPSTREAM     Code = "upstream"     // the user's own backend does not answer
 	EINTERNAL     Code = "internal"     // a fault of the server; the details are in its log
 )
 

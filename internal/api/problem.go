@@ -54,6 +54,7 @@ var statuses = map[thor.Code]int{
 	thor.ETOOMANY:      http.StatusTooManyRequests,
 	thor.EMETHOD:       http.StatusMethodNotAllowed,
 	thor.EUNAVAILABLE:  http.StatusServiceUnavailable,
+	thor.EUPSTREAM:     http.StatusBadGateway,
 	thor.EINTERNAL:     http.StatusInternalServerError,
 }
 
