@@ -63,6 +63,7 @@ type Accounts struct {
 // Endpoint is one question to the backend.
 type Endpoint struct {
 	Path    List              `toml:"path"` // with {names} in it; the first that is there is kept
+	Also    List              `toml:"also"` // where the backend says the same, and nobody asks here
 	Headers map[string]string `toml:"headers"`
 	Every   Duration          `toml:"every"`   // how often to ask; 0 is a second
 	Timeout Duration          `toml:"timeout"` // for the answer, its pages and a sign-in; 0 is 4 s
@@ -342,6 +343,11 @@ func (s Symbol) check(f *faults, at string) {
 var placeholder = regexp.MustCompile(`\{([a-z_]+)\}`)
 
 func (e *Endpoint) check(f *faults, at string, slots []slot, needs, names []string) {
+	for _, path := range e.Also {
+		if !strings.HasPrefix(path, "/") {
+			f.add(at+".also", "%q does not begin with a slash", path)
+		}
+	}
 	if len(e.Path) == 0 {
 		return
 	}

@@ -50,6 +50,7 @@ func TestEveryFaultOfAMappingIsNamed(t *testing.T) {
 		{`ids = ["A"]`, `ids = ["5521-8734"]`, `test: accounts.ids[0]: it looks like a broker's number, which must not be in files and logs; give it a name: "main=••••34"`},
 		{`ids = ["A"]`, `path = "/accounts"`, "test: accounts.fields: id is missing"},
 		{`"/balance/{account}"`, `"balance"`, `test: balance.path: "balance" does not begin with a slash`},
+		{`every = "1ns"`, `also = "cash"`, `test: balance.also: "cash" does not begin with a slash`},
 		{`"/balance/{account}"`, `"/{symbol}"`, "test: balance.path: nobody knows what {symbol} is; there is account"},
 		{`"/balance/{account}"`, `7`, "test:5: write a string or a list of strings"},
 		{`"/balance/{account}"`, `["/a", 7]`, "a list holds strings"},
