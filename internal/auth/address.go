@@ -43,8 +43,14 @@ func (d *Door) Secure(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
 	}
+	return d.Proxied(r) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+}
+
+// Proxied reports whether a request comes from a trusted proxy, whose word
+// counts on whom it speaks for.
+func (d *Door) Proxied(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && d.trusts(normal(peer.Addr())) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+	return err == nil && d.trusts(normal(peer.Addr()))
 }
 
 func (d *Door) trusts(address netip.Addr) bool {

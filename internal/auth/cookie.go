@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-const (
-	cookieName = "thor_client"
-	cookieTTL  = 365 * 24 * time.Hour
-)
+// CookieName is the name of the page's cookie.
+const CookieName = "thor_client"
+
+const cookieTTL = 365 * 24 * time.Hour
 
 // GiveCookie names the browser that loads the page, unless it has a name
 // already. The name decides which arm of a canary it is in, and nothing else.
@@ -23,7 +23,7 @@ func (d *Door) GiveCookie(w http.ResponseWriter, r *http.Request) {
 	}
 	id := rand.Text()
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // without TLS a browser would not send it back if it were Secure
-		Name: cookieName, Value: id + "." + d.signature(id), Path: "/", MaxAge: int(cookieTTL.Seconds()),
+		Name: CookieName, Value: id + "." + d.signature(id), Path: "/", MaxAge: int(cookieTTL.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: d.Secure(r),
 	})
 }
@@ -34,7 +34,7 @@ func (d *Door) Browser(r *http.Request) string {
 	if len(d.CookieKey) == 0 {
 		return ""
 	}
-	for _, cookie := range r.CookiesNamed(cookieName) {
+	for _, cookie := range r.CookiesNamed(CookieName) {
 		id, signature, _ := strings.Cut(cookie.Value, ".")
 		if id != "" && hmac.Equal([]byte(signature), []byte(d.signature(id))) {
 			return id
