@@ -72,6 +72,10 @@ type Config struct {
 	Refused func(reason string)
 	// Served sees every answer of a feature; nil is nobody.
 	Served func(feature, consumer string)
+	// Consumers counts those who ask REST for features; nil is nobody.
+	Consumers *Consumers
+	// Elsewhere serves what this server does not, as it came; nil is nobody.
+	Elsewhere http.Handler
 	// Mount are further handlers by pattern of [http.ServeMux]: the WebSocket,
 	// the page, the metrics.
 	Mount  map[string]http.Handler
@@ -98,6 +102,7 @@ func New(c Config) *API {
 	}
 	a.registerStages()
 	a.registerAudit()
+	a.registerConsumers()
 	a.registerOwned()
 	a.registerTickets()
 	a.registerPublish()

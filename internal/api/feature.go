@@ -55,13 +55,13 @@ func (a *API) registerFeature(f thor.Feature) {
 			"200": {Content: map[string]*huma.MediaType{"application/json": {Schema: a.answerSchema(f), Example: a.example(f)}}},
 			"304": {Description: "Not Modified"},
 		},
-		Errors: []int{401, 403, 404, 410, 422, 503},
+		Errors:      []int{401, 403, 404, 410, 422, 503},
+		Middlewares: huma.Middlewares{a.stamped(f)},
 	}
 	register(a, op, func(ctx context.Context, in *featureInput) (*featureOutput, error) {
 		out, err := a.feature(ctx, f, in)
 		if err != nil {
-			// A client that only polls learns from every answer where it stands.
-			return nil, huma.ErrorWithHeaders(err, http.Header{"Cutover": {a.cutoverHeader(ctx, f, in.Client, false)}, "Cache-Control": {"no-store"}})
+			return nil, huma.ErrorWithHeaders(err, http.Header{"Cache-Control": {"no-store"}})
 		}
 		return out, nil
 	})
@@ -119,13 +119,9 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 	if err != nil {
 		return nil, err
 	}
-	state, err := a.Stages.State(f.Name)
-	if err != nil {
-		return nil, err
-	}
-	if state.Effective.Stage == thor.StageComplete {
-		return nil, thor.Errorf(thor.EGONE, "%s is complete: its REST endpoint has been retired", f.Name).
-			WithHint("It is pushed over the WebSocket at /ws/.")
+	stamp := stampOf(ctx)
+	if stamp.gone != nil {
+		return nil, stamp.gone
 	}
 	part, err := window(f, in)
 	if err != nil {
@@ -151,7 +147,10 @@ func (a *API) feature(ctx context.Context, f thor.Feature, in *featureInput) (*f
 		CacheControl: "private, no-cache",
 		Vary:         []string{"Authorization, Cookie, Thor-Client"},
 		Age:          strconv.Itoa(age(newest.events)),
-		Cutover:      a.cutoverHeader(ctx, f, in.Client, read.stale || newest.stale),
+		Cutover:      stamp.header.Get("Cutover"),
+	}
+	if read.stale || newest.stale {
+		out.Cutover += ", stale"
 	}
 	if a.Served != nil {
 		a.Served(f.Name, consumer(in.Client))
@@ -271,26 +270,6 @@ func age(events []thor.Event) int {
 		return 0
 	}
 	return max(0, int(time.Since(newest)/time.Second))
-}
-
-// cutoverHeader tells a client that only polls where the feature stands: a
-// dictionary (RFC 8941), whose members without a value are true. Forced is that
-// the stage is, stale that the answer is from memory, for the store cannot be
-// read.
-func (a *API) cutoverHeader(ctx context.Context, f thor.Feature, client string, stale bool) string {
-	state, err := a.Stages.State(f.Name)
-	if err != nil {
-		return ""
-	}
-	now := state.Effective
-	header := fmt.Sprintf("stage=%s, data_source=%s, rev=%d", now.Stage, a.Stages.DataSource(f.Name, identityOf(ctx, client)), now.Rev)
-	if state.Forced != nil {
-		header += ", forced"
-	}
-	if stale {
-		header += ", stale"
-	}
-	return header
 }
 
 // consumer sorts those who call REST into those that use our client and the

@@ -16,9 +16,15 @@ import (
 
 // ServeHTTP serves a request: paths with and without a slash at the end, CORS
 // for pages that may ask, a principal for what is behind /api, and a problem
-// for what does not exist.
+// for what does not exist. What this server does not serve goes elsewhere,
+// where there is somebody, before any of that.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer a.recover(w, r)
+	if a.Elsewhere != nil && !a.Serves(r) {
+		defer a.recover(w, r, "elsewhere") // the path is not ours to log
+		a.Elsewhere.ServeHTTP(w, r)
+		return
+	}
+	defer a.recover(w, r, r.URL.Path)
 	r = trimSlash(r)
 	if !a.cors(w, r) {
 		return
@@ -40,7 +46,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // recover keeps a fault of one request from the others.
-func (a *API) recover(w http.ResponseWriter, r *http.Request) {
+func (a *API) recover(w http.ResponseWriter, r *http.Request, path string) {
 	p := recover()
 	if p == nil {
 		return
@@ -49,8 +55,20 @@ func (a *API) recover(w http.ResponseWriter, r *http.Request) {
 		panic(p)
 	}
 	a.Logger.ErrorContext(r.Context(), "request failed",
-		slog.String("path", r.URL.Path), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-	writeProblem(w, thor.Errorf(thor.EINTERNAL, "panic"))
+		slog.String("path", path), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+	WriteProblem(w, thor.Errorf(thor.EINTERNAL, "panic"))
+}
+
+// Serves reports whether this server serves a request: its path with its method,
+// or, where a browser asks whether it may, with the method it asks for. A path
+// with a method this server does not know is somebody else's.
+func (a *API) Serves(r *http.Request) bool {
+	asked := *trimSlash(r)
+	if method := r.Header.Get("Access-Control-Request-Method"); r.Method == http.MethodOptions && method != "" {
+		asked.Method = method
+	}
+	_, pattern := a.mux.Handler(&asked)
+	return pattern != ""
 }
 
 // trimSlash takes the slash off the end of a path of ours. The WebSocket has its
@@ -80,7 +98,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, handler http.Handle
 	if answer.status == http.StatusMethodNotAllowed {
 		allow := answer.header.Get("Allow")
 		w.Header().Set("Allow", allow)
-		writeProblem(w, thor.Errorf(thor.EMETHOD, "%s does not take %s", r.URL.Path, r.Method).WithHint("It takes %s.", allow))
+		WriteProblem(w, thor.Errorf(thor.EMETHOD, "%s does not take %s", r.URL.Path, r.Method).WithHint("It takes %s.", allow))
 		return
 	}
 	NotFound(w, r)
@@ -88,7 +106,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, handler http.Handle
 
 // NotFound answers that there is nothing at a path.
 func NotFound(w http.ResponseWriter, r *http.Request) {
-	writeProblem(w, thor.Errorf(thor.ENOTFOUND, "there is nothing at %.200s", r.URL.Path).
+	WriteProblem(w, thor.Errorf(thor.ENOTFOUND, "there is nothing at %.200s", r.URL.Path).
 		WithHint("/api/openapi.json lists the paths."))
 }
 
@@ -124,7 +142,7 @@ func (a *API) cors(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Add("Vary", "Origin")
 	if !a.Door.AllowsOrigin(r) {
 		a.refused(RefusedOrigin)
-		writeProblem(w, thor.Errorf(thor.EFORBIDDEN, "pages of %.200s may not ask this server", origin).
+		WriteProblem(w, thor.Errorf(thor.EFORBIDDEN, "pages of %.200s may not ask this server", origin).
 			WithHint("Allow them with --allow-origin."))
 		return false
 	}

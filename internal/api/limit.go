@@ -63,7 +63,7 @@ func (a *API) enter(w http.ResponseWriter, r *http.Request) (auth.Principal, boo
 	if seconds := auth.RetryAfter(err); seconds > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
 	}
-	writeProblem(w, err)
+	WriteProblem(w, err)
 	return p, false
 }
 

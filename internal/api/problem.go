@@ -107,8 +107,8 @@ func newProblem(status int, message string, errs ...error) *Problem {
 
 func problemType(code thor.Code) string { return "urn:thor:problem:" + string(code) }
 
-// writeProblem answers with the problem of an error, outside of huma.
-func writeProblem(w http.ResponseWriter, err error) {
+// WriteProblem answers with the problem of an error, outside of the operations.
+func WriteProblem(w http.ResponseWriter, err error) {
 	sendProblem(w, newProblem(http.StatusInternalServerError, "", err))
 }
 

@@ -77,7 +77,8 @@ type FeatureStatus struct {
 	DataSource        string         `json:"data_source" doc:"as people read it: REST (Shadow)"`
 	LastMS            *int64         `json:"last_ms" doc:"since the newest event; null before the first"`
 	MessagesPerMinute int64          `json:"messages_per_minute"`
-	RESTPerMinute     int64          `json:"rest_per_minute"`
+	RESTPerMinute     int64          `json:"rest_per_minute" doc:"at this server and at its front door"`
+	RESTConsumers     int64          `json:"rest_consumers" doc:"how many have asked REST for it within the last hour; /api/consumers lists them"`
 
 	Trouble *FeatureTrouble `json:"trouble,omitempty" doc:"why nothing new comes of it; absent while all is well"`
 }

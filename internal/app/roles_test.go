@@ -32,6 +32,7 @@ var routes = map[string]struct {
 	"GET /api/features/{feature}":           {role: auth.Viewer},
 	"GET /api/features/{feature}/history":   {role: auth.Viewer},
 	"GET /api/audit":                        {role: auth.Viewer},
+	"GET /api/consumers":                    {role: auth.Operator},
 	"POST /api/features/{feature}/promote":  {role: auth.Operator, body: `{}`},
 	"POST /api/features/{feature}/freeze":   {role: auth.Operator, body: `{}`},
 	"POST /api/features/{feature}/unfreeze": {role: auth.Operator, body: `{}`},

@@ -44,6 +44,13 @@ func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	return s, err
 }
 
+// Consumers asks who asks REST for the features.
+func (c *Client) Consumers(ctx context.Context) (api.Census, error) {
+	var census api.Census
+	err := c.do(ctx, http.MethodGet, "/api/consumers", nil, nil, &census)
+	return census, err
+}
+
 // Features asks where every feature stands.
 func (c *Client) Features(ctx context.Context) ([]api.FeatureState, error) {
 	var answer struct {
