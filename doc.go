@@ -32,6 +32,7 @@
 //	internal/stream     the logs of encoded frames, and cursors
 //	internal/hub        the WebSocket endpoint
 //	internal/api        REST and problems
+//	internal/frontdoor  the proxy before the user's own backend
 //	internal/cutover    stages, transitions, audit
 //	internal/auth       who is asking
 //	internal/metrics    every metric by name

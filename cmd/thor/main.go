@@ -54,18 +54,19 @@ type Main struct {
 
 // commands is the command line.
 type commands struct {
-	Serve    serveCommand    `cmd:"" help:"Run the server."`
-	Status   statusCommand   `cmd:"" help:"Show the state of a running server."`
-	Watch    watchCommand    `cmd:"" help:"Print what a running server pushes."`
-	Markets  marketsCommand  `cmd:"" help:"Show what the markets of the world do. Needs no server."`
-	Cutover  cutoverCommand  `cmd:"" help:"Show and move the stages of the features."`
-	Audit    auditCommand    `cmd:"" help:"Show what was done to the features, and check the record."`
-	Token    tokenCommand    `cmd:"" help:"Make tokens."`
-	Config   configCommand   `cmd:"" help:"Show and check the configuration."`
-	Sim      simCommand      `cmd:"" help:"What the simulator can do besides."`
-	Source   sourceCommand   `cmd:"" help:"Look at where data comes from."`
-	Upstream upstreamCommand `cmd:"" help:"Look at the REST backend that is read."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Serve     serveCommand     `cmd:"" help:"Run the server."`
+	Status    statusCommand    `cmd:"" help:"Show the state of a running server."`
+	Watch     watchCommand     `cmd:"" help:"Print what a running server pushes."`
+	Markets   marketsCommand   `cmd:"" help:"Show what the markets of the world do. Needs no server."`
+	Cutover   cutoverCommand   `cmd:"" help:"Show and move the stages of the features."`
+	Audit     auditCommand     `cmd:"" help:"Show what was done to the features, and check the record."`
+	Consumers consumersCommand `cmd:"" help:"Show who asks REST for the features, at thor and at its front door."`
+	Token     tokenCommand     `cmd:"" help:"Make tokens."`
+	Config    configCommand    `cmd:"" help:"Show and check the configuration."`
+	Sim       simCommand       `cmd:"" help:"What the simulator can do besides."`
+	Source    sourceCommand    `cmd:"" help:"Look at where data comes from."`
+	Upstream  upstreamCommand  `cmd:"" help:"Look at the REST backend that is read."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 // Run executes a command line and returns the exit code.

@@ -85,6 +85,7 @@ func printStatus(out io.Writer, s api.Status) error {
 	for _, trouble := range s.Troubles {
 		fmt.Fprintln(out, trouble)
 	}
+	printConsumers(out, s.Features)
 	for _, j := range s.Jobs {
 		switch {
 		case j.Trouble != "":
@@ -95,6 +96,19 @@ func printStatus(out io.Writer, s api.Status) error {
 		}
 	}
 	return nil
+}
+
+// printConsumers says how many still ask REST, where somebody does.
+func printConsumers(out io.Writer, features []api.FeatureStatus) {
+	var words []string
+	for _, f := range features {
+		if f.RESTConsumers > 0 {
+			words = append(words, fmt.Sprintf("%s by %d", f.Feature, f.RESTConsumers))
+		}
+	}
+	if len(words) > 0 {
+		fmt.Fprintf(out, "REST in the last hour: %s; thor consumers lists them\n", strings.Join(words, ", "))
+	}
 }
 
 // printCalendars says which override files are in force, and what is wrong.

@@ -22,6 +22,7 @@ import (
 	"thor/internal/channel"
 	"thor/internal/channel/memory"
 	"thor/internal/cutover"
+	"thor/internal/frontdoor"
 	"thor/internal/heartbeat"
 	"thor/internal/hub"
 	"thor/internal/metrics"
@@ -65,6 +66,9 @@ type App struct {
 	metrics  *metrics.Metrics
 	feeds    map[string]*feed
 	beats    atomic.Uint64
+
+	front     *frontdoor.Door // before the backend; nil is none
+	consumers *api.Consumers
 
 	own        []string                 // the features whose jobs run in this process
 	rhythms    map[string]time.Duration // of the features that jobs outside publish
@@ -146,7 +150,11 @@ func (a *App) open(ctx context.Context) (err error) {
 	if err := a.openBeat(ctx); err != nil {
 		return err
 	}
-	a.openAPI()
+	a.consumers = api.NewConsumers()
+	if err := a.openFrontDoor(); err != nil {
+		return err
+	}
+	a.openAPI() //nolint:contextcheck // a request has its own
 	a.exportCounts()
 	return nil
 }
@@ -226,6 +234,9 @@ func (a *App) Close() error {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if a.front != nil {
+		a.front.Close()
 	}
 	if a.source != nil {
 		errs = append(errs, a.source.Close())

@@ -62,6 +62,7 @@ type Config struct {
 	RequestRate              float64 `name:"request-rate" default:"${request_rate}" env:"THOR_REQUEST_RATE" help:"REST requests a user may send each second; ten seconds' worth at once."`
 
 	AllowOrigin []string `name:"allow-origin" default:"${allow_origin}" env:"THOR_ALLOW_ORIGIN" help:"Web origins that may connect, besides the server's own and this machine's."`
+	Page        string   `name:"page" default:"${page}" env:"THOR_PAGE" help:"Path of the page, with a slash at both ends. /thor/ leaves / to the page of a backend behind the server."`
 	UIDir       string   `name:"ui-dir" default:"${ui_dir}" env:"THOR_UI_DIR" help:"Serve the page from this directory instead of the built-in one."`
 	LogLevel    string   `name:"log-level" default:"${log_level}" env:"THOR_LOG_LEVEL" help:"debug, info, warn or error."`
 	LogFormat   string   `name:"log-format" default:"${log_format}" env:"THOR_LOG_FORMAT" help:"text or json."`
@@ -83,6 +84,7 @@ func Default() Config {
 		SimSpeed:  1,
 		Preset:    "thor",
 		Retain:    30 * 24 * time.Hour,
+		Page:      "/",
 		LogLevel:  "info",
 		LogFormat: "text",
 
@@ -130,6 +132,9 @@ func (c Config) Validate() error {
 	errs = append(errs, c.validateAccess()...)
 	if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {
 		fault("data", "%s is not a directory", c.Data)
+	}
+	if !validPage(c.Page) {
+		fault("page", "%q cannot be the path of the page; write it like /thor/", c.Page)
 	}
 	if c.UIDir != "" {
 		if _, err := os.Stat(filepath.Join(c.UIDir, "index.html")); err != nil {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -59,6 +61,9 @@ func (a *App) Run(ctx context.Context, out io.Writer) error {
 		shutdown, cancel := context.WithTimeout(background, shutdownWait)
 		defer cancel()
 		err := server.Shutdown(shutdown)
+		if a.front != nil {
+			a.front.Close() // streams and WebSockets of the backend have no end
+		}
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = server.Close()
 		}
@@ -120,11 +125,11 @@ func (a *App) announce(out io.Writer) {
 	}
 	fmt.Fprintf(out, "thor %s · source %s%s · data %s\n", Version, a.source.Name(), simulated, data)
 	fmt.Fprintf(out, "page %s · WebSocket %s/ws/ · REST %s/api/openapi.json\n",
-		displayURL("http"+secure, addr), displayURL("ws"+secure, addr), displayURL("http"+secure, addr))
+		displayURL("http"+secure, addr)+strings.TrimSuffix(a.config.Page, "/"), displayURL("ws"+secure, addr), displayURL("http"+secure, addr))
 	if a.clock.Virtual() {
 		fmt.Fprintf(out, "virtual clock: %s, speed %v\n", a.clock.Now().Format(time.RFC3339), a.clock.Speed())
 	}
-	for _, note := range append(a.accessNotes(), a.notes...) {
+	for _, note := range slices.Concat(a.accessNotes(), a.notes, a.frontDoorNotes()) {
 		fmt.Fprintln(out, note)
 	}
 	fmt.Fprintln(out, "Ctrl-C stops it.")

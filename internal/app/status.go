@@ -31,11 +31,16 @@ func (a *App) openAPI() {
 		"GET /metrics": a.metrics.Handler(a.refreshGauges),
 	}
 	maps.Copy(mount, a.page())
+	var elsewhere http.Handler // a nil *frontdoor.Door in it would not be nil
+	if a.front != nil {
+		elsewhere = a.front
+	}
 	a.api = api.New(api.Config{
 		Version: Version, Store: a.store, Memory: a.logs, Stages: a.stages, Audit: a.store.Audit, Door: a.door, Status: a.Status,
 		Publish: a.pipeline.Publish, Publishers: a.publishers,
 		Requests: &auth.Rates{PerSecond: a.config.RequestRate}, Refused: func(reason string) { a.metrics.RESTRefused.WithLabelValues(reason).Inc() },
-		Cadence: a.pace.cadence, Label: a.label(), Oldest: a.oldest, Served: a.served, Mount: mount, Logger: a.logger,
+		Cadence: a.pace.cadence, Label: a.label(), Oldest: a.oldest, Served: a.served, Consumers: a.consumers, Elsewhere: elsewhere,
+		Mount: mount, Logger: a.logger,
 		Checks: []api.Check{
 			{Name: "store", Run: func(ctx context.Context) error {
 				_, err := a.store.Streams(ctx)
@@ -94,6 +99,7 @@ func (a *App) Status(context.Context) api.Status {
 		ms := milliseconds(late)
 		s.Heartbeat.LateP99MS = &ms
 	}
+	consumers := a.consumers.Within(now.Add(-time.Hour))
 	s.Troubles = append(append([]string{}, a.stages.Troubles()...), a.auditFaults...)
 	ran := a.beat.Status()
 	for _, state := range a.stages.States() {
@@ -104,6 +110,7 @@ func (a *App) Status(context.Context) api.Status {
 			DataSource:        label(stage),
 			MessagesPerMinute: a.feeds[stage.Feature].messages.PerMinute(now),
 			RESTPerMinute:     a.feeds[stage.Feature].rest.PerMinute(now),
+			RESTConsumers:     consumers[stage.Feature],
 		}
 		if newest, ok := a.newest(stage.Feature); ok {
 			ms := max(0, now.Sub(newest).Milliseconds())

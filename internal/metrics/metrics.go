@@ -30,6 +30,7 @@ type Metrics struct {
 	RESTRequests *prometheus.CounterVec // feature, consumer
 
 	// Who was refused.
+	FrontDoor   *prometheus.CounterVec // outcome
 	HubRefused  *prometheus.CounterVec // reason
 	RESTRefused *prometheus.CounterVec // reason
 
@@ -73,7 +74,8 @@ func New(version, build string) *Metrics {
 		JobRunning:   gauge("job_running_seconds", "How long a run that has not ended lasts by now; 0 between runs.", "job"),
 		FeedEvents:   counter("feed_events_total", "Events published.", "feature"),
 		FeedAge:      gauge("feed_age_seconds", "Time since the newest event, by this server's clock.", "feature", "data_source"),
-		RESTRequests: counter("rest_requests_total", "Answers of a feature's REST endpoint.", "feature", "consumer"),
+		RESTRequests: counter("rest_requests_total", "Answers of a feature's REST endpoint; the consumer is thor, other, or frontdoor for a path of the backend.", "feature", "consumer"),
+		FrontDoor:    counter("frontdoor_requests_total", "Requests that went to the backend behind the server, by outcome: answered, failed, gone, refused or left.", "outcome"),
 		HubRefused:   counter("hub_refused_total", "WebSocket connections refused, by reason: node, address, rate, user, failures, token, backend, origin or request.", "reason"),
 		RESTRefused:  counter("rest_refused_total", "Requests refused before they were looked at, by reason: rate, failures, token, backend or origin.", "reason"),
 		Stage:        gauge("cutover_stage", "1 for the stage in effect for a feature.", "feature", "stage"),
@@ -92,7 +94,7 @@ func New(version, build string) *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info,
 		m.JobRuns, m.JobLate, m.JobDuration, m.JobOverruns, m.JobFailed, m.JobRunning,
 		m.FeedEvents, m.FeedAge, m.RESTRequests,
-		m.HubRefused, m.RESTRefused,
+		m.FrontDoor, m.HubRefused, m.RESTRefused,
 		m.Stage, m.Forced, m.Unstored, m.Revision, m.Transitions,
 		m.CutoverAcks, m.SwitchSeconds, m.ClientComparisons,
 	)
