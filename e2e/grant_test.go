@@ -74,7 +74,7 @@ var worth = regexp.MustCompile(`"portfolio_value":([0-9.]+)`)
 // and nobody is let in by a guess.
 func TestABackendsUsers(t *testing.T) { //nolint:tparallel // one after the other
 	t.Parallel()
-	d := startDouble(t, "0")
+	d := startDouble(t, "0", "--bugs=-expired-token")
 	s := serveUpstream(t, d, "--auth-key", d.key)
 	ada := &owner{name: "ada", account: "PAPER-1", other: "PAPER-2"}
 	bob := &owner{name: "bob", account: "PAPER-2", other: "PAPER-1"}
@@ -280,7 +280,7 @@ func (b *between) set(change func(b *between)) {
 // there is let go.
 func TestAnAccountIsTakenAway(t *testing.T) {
 	t.Parallel()
-	d := startDouble(t, "0")
+	d := startDouble(t, "0", "--bugs=-expired-token")
 	at, err := url.Parse(d.url)
 	if err != nil {
 		t.Fatal(err)
