@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,9 @@ type Job struct {
 	// failed it is not asked. Nil is none.
 	Next func() time.Time
 	Run  func(ctx context.Context) error
+	// Driven is a job that is never due: somebody runs it with [Beat.Do]. It has
+	// no deadline, but one that takes longer than its Timeout is in trouble.
+	Driven bool
 }
 
 // Bounds of the schedule.
@@ -62,7 +66,9 @@ type Beat struct {
 	// jumps, so tests bring one that does.
 	Now func() time.Time
 
-	began time.Time // with its monotonic reading; what waits are measured from
+	ready   sync.Once
+	began   time.Time // with its monotonic reading; what waits are measured from
+	entries []*entry  // of Run; those that are driven, of Do
 
 	mu     sync.Mutex // guards what follows
 	status []Status
@@ -110,25 +116,8 @@ type result struct {
 // Run runs the jobs until ctx ends, then waits a little for those that still
 // run. It returns an error when some do not return.
 func (b *Beat) Run(ctx context.Context) error {
-	if b.Logger == nil {
-		b.Logger = slog.New(slog.DiscardHandler)
-	}
-	if b.Now == nil {
-		b.Now = time.Now
-	}
-	b.began = time.Now()
-	entries := make([]*entry, len(b.Jobs))
-	b.mu.Lock()
-	b.status = make([]Status, len(b.Jobs))
-	for i, job := range b.Jobs {
-		if job.Timeout == 0 {
-			job.Timeout = max(job.Interval, MinTimeout)
-		}
-		entries[i] = &entry{Job: job, index: i, interval: job.Interval}
-		b.status[i] = Status{Job: job.Name, Interval: job.Interval, Timeout: job.Timeout}
-	}
-	b.mu.Unlock()
-
+	b.ready.Do(b.prepare)
+	entries := b.entries
 	results := make(chan result, len(entries))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -144,10 +133,55 @@ func (b *Beat) Run(ctx context.Context) error {
 	}
 }
 
+// prepare makes the entries of the registry.
+func (b *Beat) prepare() {
+	if b.Logger == nil {
+		b.Logger = slog.New(slog.DiscardHandler)
+	}
+	if b.Now == nil {
+		b.Now = time.Now
+	}
+	b.began = time.Now()
+	b.entries = make([]*entry, len(b.Jobs))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status = make([]Status, len(b.Jobs))
+	for i, job := range b.Jobs {
+		if job.Timeout == 0 {
+			job.Timeout = max(job.Interval, MinTimeout)
+		}
+		b.entries[i] = &entry{Job: job, index: i, interval: job.Interval}
+		b.status[i] = Status{Job: job.Name, Interval: job.Interval, Timeout: job.Timeout, Driven: job.Driven}
+	}
+}
+
+// Do runs a job that is driven, and returns its error. Its status, its metrics
+// and its log are as those of any other. It must not be called twice at a time.
+func (b *Beat) Do(ctx context.Context, name string) error {
+	b.ready.Do(b.prepare)
+	i := slices.IndexFunc(b.entries, func(e *entry) bool { return e.Driven && e.Name == name })
+	if i < 0 {
+		panic("heartbeat: nobody drives a job " + name)
+	}
+	e := b.entries[i]
+	b.update(e.index, func(s *Status) { s.Running, s.Began = true, time.Now() })
+	results := make(chan result, 1)
+	b.run(ctx, e.Job, result{index: e.index, due: time.Since(b.began)}, results)
+	r := <-results
+	if e.failures++; r.err == nil {
+		e.failures = 0
+	}
+	b.note(e, r, 0, 0)
+	return r.err
+}
+
 // runOnce starts every job that is due and returns how long to sleep.
 func (b *Beat) runOnce(ctx context.Context, now moment, entries []*entry, results chan<- result) time.Duration {
 	sleep := longSleep
 	for _, e := range entries {
+		if e.Driven {
+			continue
+		}
 		if e.running {
 			b.warn(e, now.elapsed)
 			continue
@@ -166,8 +200,11 @@ func (b *Beat) runOnce(ctx context.Context, now moment, entries []*entry, result
 
 // run executes a job once and reports. The channel has room for every job.
 func (b *Beat) run(ctx context.Context, job Job, r result, results chan<- result) {
-	ctx, cancel := context.WithTimeout(ctx, job.Timeout)
-	defer cancel()
+	if !job.Driven {
+		bounded, cancel := context.WithTimeout(ctx, job.Timeout)
+		defer cancel()
+		ctx = bounded
+	}
 	r.began = b.moment()
 	defer func() {
 		if p := recover(); p != nil {

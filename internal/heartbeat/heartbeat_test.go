@@ -511,6 +511,7 @@ func TestTrouble(t *testing.T) {
 		"began 6s late":                   func(s *Status) { s.Late = 6 * time.Second },
 		"has not run for 20s":             func(s *Status) { s.Began = now.Add(-20 * time.Second) },
 		"has not ended a run yet":         func(s *Status) { s.Runs = 0 },
+		"has failed: never":               func(s *Status) { s.Driven, s.Failures, s.LastError = true, 1, "never" },
 		"has run for 11s and does not stop at its deadline of 5s": func(s *Status) { s.Running, s.Began = true, now.Add(-11*time.Second) },
 	} {
 		s := fine
@@ -519,6 +520,55 @@ func TestTrouble(t *testing.T) {
 			t.Errorf("trouble %q, want %q", got, want)
 		}
 	}
+}
+
+// TestAJobThatIsDriven holds that somebody runs it and not the clock, and that it
+// is told of as any other.
+func TestAJobThatIsDriven(t *testing.T) {
+	t.Parallel()
+	bubble(t, "it runs when it is told to, for as long as it takes", func(t *testing.T) {
+		var runs, beats atomic.Int64
+		var seen []Run
+		fails := errors.New("no")
+		b := &Beat{
+			Jobs: []Job{
+				{Name: "driven", Interval: time.Second, Timeout: time.Minute, Driven: true, Run: func(ctx context.Context) error {
+					time.Sleep(time.Hour)
+					if runs.Add(1) == 1 {
+						return fails
+					}
+					return ctx.Err()
+				}},
+				{Name: "due", Interval: time.Second, Run: func(context.Context) error { beats.Add(1); return nil }},
+			},
+			Observe: func(r Run) {
+				if r.Job == "driven" {
+					seen = append(seen, r)
+				}
+			},
+		}
+		start(t, b)
+		time.Sleep(10*time.Second + time.Millisecond)
+		if runs.Load() != 0 || beats.Load() != 11 {
+			t.Errorf("%d and %d runs", runs.Load(), beats.Load())
+		}
+		if got := b.Status()[0].Trouble(time.Now()); got != "" {
+			t.Errorf("before anybody runs it: %q", got)
+		}
+		if err := b.Do(t.Context(), "driven"); !errors.Is(err, fails) {
+			t.Errorf("got %v", err)
+		}
+		if s := b.Status()[0]; s.Runs != 1 || s.Failures != 1 || s.Trouble(time.Now()) != "has failed: no" || s.Duration != time.Hour {
+			t.Errorf("status %+v", s)
+		}
+		if err := b.Do(t.Context(), "driven"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Hour)
+		if s := b.Status()[0]; s.Runs != 2 || s.Failures != 0 || s.Trouble(time.Now()) != "" || len(seen) != 2 {
+			t.Errorf("status %+v, seen %v", s, seen)
+		}
+	})
 }
 
 func TestQuantile(t *testing.T) {

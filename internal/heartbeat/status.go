@@ -26,6 +26,7 @@ type Status struct {
 	Err       error // the newest failure
 	FailedAt  time.Time
 	WorkedAt  time.Time // when the newest run ended that did what it should
+	Driven    bool      // nobody knows when it runs next
 }
 
 // grace is how late a job may be, or past its deadline, on a busy machine.
@@ -43,7 +44,7 @@ func (s Status) Trouble(now time.Time) string {
 		return "has failed: " + s.LastError
 	case s.Hangs(now):
 		return fmt.Sprintf("has run for %v and does not stop at its deadline of %v", since.Round(time.Second), s.Timeout)
-	case s.Running && s.Runs > 0:
+	case s.Running && s.Runs > 0 || s.Driven:
 		return ""
 	case s.Runs == 0:
 		return "has not ended a run yet"

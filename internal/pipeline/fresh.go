@@ -22,8 +22,8 @@ type lastWords struct {
 	from string
 }
 
-func (l *lastWords) put(e thor.Event) {
-	l.keys[e.Key], l.spoke = e, e.Time
+func (l *lastWords) put(e thor.Event, spoke time.Time) {
+	l.keys[e.Key], l.spoke = e, spoke
 	for l.window > 0 && len(l.keys) > 2*l.window { // bars: keys come and do not come back
 		oldest := e.Key
 		for key := range l.keys {
@@ -94,7 +94,7 @@ func (p *Pipeline) lastOf(ctx context.Context, id thor.StreamID) (*lastWords, er
 	}
 	l := &lastWords{window: feature.Window, keys: make(map[string]thor.Event, len(events))}
 	for _, e := range events {
-		l.put(e)
+		l.put(e, e.Time)
 	}
 	if l.window > 0 && len(events) == l.window {
 		l.from = slices.Min(slices.Collect(maps.Keys(l.keys)))

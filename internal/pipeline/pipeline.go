@@ -33,9 +33,12 @@ type Config struct {
 	Layer publisher
 	// Publishes reports whether the stage of a feature lets its events out.
 	Publishes func(feature string) bool
-	// Cadence is how often a stream speaks when nothing changes, in wall time; nil
-	// is the feature's own cadence.
+	// Cadence is how often a stream speaks when nothing changes; nil is the
+	// feature's own cadence.
 	Cadence func(thor.StreamID) time.Duration
+	// Now is the clock by which a stream is silent, where that is not the wall
+	// clock; Cadence is by the same clock then. Nil is the wall clock.
+	Now func() time.Time
 	// Tap sees the events of every batch after they were published; it must be
 	// quick. Nil is none.
 	Tap func(events []thor.Event)
@@ -62,6 +65,9 @@ func New(c Config) *Pipeline {
 			f, _ := thor.FeatureNamed(id.Feature()) // encode has asked
 			return f.Cadence
 		}
+	}
+	if c.Now == nil {
+		c.Now = func() time.Time { return time.Now().Round(0) } // as the store's times, which a clock that is set moves
 	}
 	return &Pipeline{Config: c, requests: make(chan *request), last: map[thor.StreamID]*lastWords{}}
 }
@@ -172,7 +178,7 @@ func (p *Pipeline) runOnce(ctx context.Context, batch []*request) {
 	for _, r := range batch {
 		events = append(events, r.events...)
 	}
-	err := p.commit(ctx, time.Now(), events)
+	err := p.commit(ctx, p.Now(), events)
 	for _, r := range batch {
 		if err == nil {
 			r.versions = p.versions(r.events)
@@ -198,13 +204,13 @@ func (p *Pipeline) commit(ctx context.Context, now time.Time, events []thor.Even
 	}
 	var stored []thor.Event
 	if len(events) > 0 {
-		if stored, err = p.Store.Append(ctx, now, events); err != nil {
+		if stored, err = p.Store.Append(ctx, time.Now(), events); err != nil {
 			return fmt.Errorf("store %d messages: %w", len(events), err)
 		}
 	}
 	p.counts.stored.Add(int64(len(stored)))
 	for _, e := range stored {
-		p.last[e.Stream].put(e)
+		p.last[e.Stream].put(e, now)
 		if p.Publishes(e.Stream.Feature()) {
 			p.unsent = append(p.unsent, e)
 		}

@@ -189,6 +189,17 @@ func TestPipeline(t *testing.T) {
 		}
 		b.layer.want(t)
 	})
+	run("silence is measured by the clock it is given", func(t *testing.T, b *bench) {
+		shows := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+		b.Now = func() time.Time { return shows }
+		b.send(t, balance("A", "1"))
+		time.Sleep(time.Hour)
+		b.send(t, balance("A", "1"))
+		b.layer.want(t, "account_balance:A/1")
+		shows = shows.Add(second)
+		b.send(t, balance("A", "1"))
+		b.layer.want(t, "account_balance:A/1", "account_balance:A/2")
+	})
 	run("a feature with cadence 0 speaks on change only", func(t *testing.T, b *bench) {
 		b.send(t, market(thor.MarketClosed))
 		time.Sleep(time.Hour)

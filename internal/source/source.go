@@ -109,8 +109,18 @@ type Abilities struct {
 	Labelled  Labelled
 }
 
+// Able is a source that says itself what it can, for what it can is known only
+// when it is made: one that stands before another, or that plays a recording.
+type Able interface {
+	Source
+	Abilities() Abilities
+}
+
 // AbilitiesOf is the one place where the optional interfaces are asserted.
 func AbilitiesOf(s Source) Abilities {
+	if able, ok := s.(Able); ok {
+		return able.Abilities()
+	}
 	var a Abilities
 	a.Accounts, _ = s.(AccountSource)
 	a.Balances, _ = s.(BalanceSource)
