@@ -96,6 +96,7 @@ smoke:
 	$(FUZZ) -fuzz '^FuzzAmendment$$' ./internal/calendar
 	$(FUZZ) -fuzz '^FuzzAnswers$$' ./internal/source/upstream
 	$(FUZZ) -fuzz '^FuzzScript$$' ./internal/source/sim
+	$(FUZZ) -fuzz '^FuzzRead$$' ./internal/source/replay
 	go test -run '^$$' -bench . -benchtime 10x ./...
 
 # One line over all runs of Go tests, which is what CI reads.

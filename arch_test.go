@@ -33,6 +33,7 @@ var architecture = map[string][]string{
 
 	// Adapters know their contract and their driver.
 	"internal/channel/memory": {"thor", "internal/channel"},
+	"internal/source/replay":  {"thor", "internal/source"},
 	"internal/source/sim":     {"thor", "internal/source"},
 	"internal/source/upstream": {
 		"thor", "internal/source", "github.com/BurntSushi/toml", "golang.org/x/sync",
