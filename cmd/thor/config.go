@@ -68,7 +68,7 @@ var _ kong.Resolver = (*fileSettings)(nil)
 // configFile reads the file the arguments name, or thor.toml if there is one,
 // for the commands that have settings.
 func configFile(args []string) (*fileSettings, error) {
-	if len(args) == 0 || !slices.Contains([]string{"serve", "config", "token", "markets", "upstream", "source"}, args[0]) || slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+	if len(args) == 0 || !slices.Contains([]string{"serve", "record", "config", "token", "markets", "upstream", "source"}, args[0]) || slices.Contains(args, "--help") || slices.Contains(args, "-h") {
 		return &fileSettings{}, nil
 	}
 	path, named := defaultFile, false

@@ -55,6 +55,7 @@ type Main struct {
 // commands is the command line.
 type commands struct {
 	Serve     serveCommand     `cmd:"" help:"Run the server."`
+	Record    recordCommand    `cmd:"" help:"Write down what a source says, to play it again."`
 	Status    statusCommand    `cmd:"" help:"Show the state of a running server."`
 	Watch     watchCommand     `cmd:"" help:"Print what a running server pushes."`
 	Markets   marketsCommand   `cmd:"" help:"Show what the markets of the world do. Needs no server."`

@@ -31,6 +31,9 @@ func (s *settings) complete(k *kong.Context, file *fileSettings) app.Config {
 	if c.Upstream != "" && from["source"] == byDefault {
 		c.Source = "upstream"
 	}
+	if c.Replay != "" && from["source"] == byDefault {
+		c.Source = "replay"
+	}
 	return c
 }
 

@@ -37,6 +37,9 @@ func printJSON(w io.Writer, v any) error {
 
 func printStatus(out io.Writer, s api.Status) error {
 	words := []string{"thor " + s.Version, "source " + s.Source.Name}
+	if r := s.Source.Replay; r != nil {
+		words[1] += " of " + r.Of
+	}
 	if s.Source.Simulated {
 		words[1] += " SIMULATED"
 	}
@@ -51,6 +54,9 @@ func printStatus(out io.Writer, s api.Status) error {
 	fmt.Fprintln(out, strings.Join(append(words, beat, "channel "+s.Channel), " · "))
 	if s.Source.Virtual {
 		fmt.Fprintf(out, "virtual clock %s, speed %v\n", s.Source.Time.Format(time.RFC3339), s.Source.Speed)
+	}
+	if r := s.Source.Replay; r != nil {
+		fmt.Fprintf(out, "REPLAY of a recording of %s, from %s to %s\n", r.Of, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 	}
 
 	rows := [][]string{{"FEATURE", "STAGE", "DATA SOURCE", "LAST", "MSG/MIN", "REST/MIN"}}

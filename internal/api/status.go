@@ -29,7 +29,7 @@ type Status struct {
 	Features  []FeatureStatus `json:"features"`
 	Jobs      []JobStatus     `json:"jobs"`
 	Pipeline  PipelineStatus  `json:"pipeline"`
-	Troubles  []string        `json:"troubles" doc:"what a person should know of stages, forces and the audit"`
+	Troubles  []string        `json:"troubles" doc:"what a person should know of stages, forces, the audit and a replay"`
 }
 
 // SourceStatus is where the data comes from.
@@ -38,8 +38,18 @@ type SourceStatus struct {
 	Simulated bool      `json:"simulated"`
 	Unproven  bool      `json:"unproven" doc:"it was never run against the real service"`
 	Virtual   bool      `json:"virtual" doc:"its clock is not the wall clock"`
-	Speed     float64   `json:"speed"`
+	Speed     float64   `json:"speed" doc:"of that clock; 0 once a replay is over"`
 	Time      time.Time `json:"time"`
+
+	Replay *ReplayStatus `json:"replay,omitempty" doc:"the recording that is played; absent where none is"`
+}
+
+// ReplayStatus is a recording that is played.
+type ReplayStatus struct {
+	Of   string    `json:"of" doc:"the source that was recorded"`
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	Over bool      `json:"over" doc:"it was played to its end: the last values stay"`
 }
 
 // CalendarStatus is where the calendars of the exchanges come from, besides the

@@ -28,6 +28,7 @@ import (
 	"thor/internal/metrics"
 	"thor/internal/pipeline"
 	"thor/internal/source"
+	"thor/internal/source/replay"
 	"thor/internal/source/upstream"
 	"thor/internal/store"
 	"thor/internal/store/sqlite"
@@ -54,12 +55,14 @@ type App struct {
 	backend  *upstream.Source // that is read; nil is none
 	origin   string           // of its data: a store holds that of one
 	clock    source.Clock
+	replay   *replay.Source   // the source, where it is one
 	folder   *calendar.Folder // of calendars
 	logs     *stream.Logs
 	layer    channel.Layer
 	stages   *cutover.Controller
 	pipeline *pipeline.Pipeline
 	beat     *heartbeat.Beat
+	player   *player // of a replay
 	pace     *pace
 	hub      *hub.Hub
 	api      *api.API
@@ -140,9 +143,11 @@ func (a *App) open(ctx context.Context) (err error) {
 	if err := a.openStages(ctx); err != nil {
 		return err
 	}
-	a.pipeline = pipeline.New(pipeline.Config{
-		Store: a.store, Layer: a.layer, Publishes: a.stages.Publishes, Cadence: a.pace.done, Tap: a.tap,
-	})
+	flow := pipeline.Config{Store: a.store, Layer: a.layer, Publishes: a.stages.Publishes, Cadence: a.pace.done, Tap: a.tap}
+	if a.replay != nil { // what is news must not depend on how fast it is played
+		flow.Cadence, flow.Now = nil, a.clock.Now
+	}
+	a.pipeline = pipeline.New(flow)
 	a.openPublishers()
 	a.openHub()
 	a.logs.Changed = a.hub.Wake
@@ -209,7 +214,7 @@ func (a *App) openHub() {
 	a.hub = hub.New(hub.Config{
 		Logs: a.logs, History: a.store, Door: a.door, Logger: a.logger,
 		Limits: a.hubLimits(), Refused: func(reason string) { a.metrics.HubRefused.WithLabelValues(reason).Inc() },
-		Source:    hub.Source{Name: a.source.Name(), Simulated: a.source.Caps().Simulated},
+		Source:    hub.Source{Name: a.source.Name(), Simulated: a.source.Caps().Simulated, Replay: a.replayed()},
 		Heartbeat: heartbeatEvery,
 		Ack:       a.acked,
 		Report:    a.reported,

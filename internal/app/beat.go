@@ -33,18 +33,14 @@ func (a *App) openBeat(ctx context.Context) error {
 	a.beat = &heartbeat.Beat{Logger: a.logger, Observe: func(r heartbeat.Run) {
 		a.metrics.ObserveRun(r.Job, r.Late, r.Duration, r.Missed, r.Err)
 	}}
+	if a.replay != nil {
+		a.player = newPlayer(a, list)
+	}
 	for _, job := range list {
-		entry := heartbeat.Job{
-			Name:     job.Name(),
-			Interval: a.wall(job.Every()),
-			Run:      func(ctx context.Context) error { return job.Execute(ctx, a.pipeline) },
-		}
-		if f, err := thor.FeatureNamed(job.Name()); err == nil && f.Idle > 0 {
-			entry.Pace = func() time.Duration { return a.pace.interval(f, job.Every()) }
-			entry.Next = func() time.Time { return a.wallTime(a.pace.opening(f.Name)) }
-		}
-		if timed, ok := job.(jobs.Timed); ok {
-			entry.Next = func() time.Time { return a.wallTime(timed.Next()) }
+		entry := a.entry(job, a.pipeline)
+		if a.player != nil {
+			a.beat.Jobs = append(a.beat.Jobs, a.player.driven(entry, job))
+			continue
 		}
 		if job.Name() == "global_market" && a.folder.Dir() != "" {
 			entry.Interval = min(entry.Interval, lookEvery)
@@ -62,6 +58,24 @@ func (a *App) openBeat(ctx context.Context) error {
 		look,
 	)
 	return nil
+}
+
+// entry puts a job of the source into the registry: it is read in the source's
+// time, and less often while nothing trades.
+func (a *App) entry(job jobs.Job, out thor.Broadcaster) heartbeat.Job {
+	entry := heartbeat.Job{
+		Name:     job.Name(),
+		Interval: a.wall(job.Every()),
+		Run:      func(ctx context.Context) error { return job.Execute(ctx, out) },
+	}
+	if f, err := thor.FeatureNamed(job.Name()); err == nil && f.Idle > 0 {
+		entry.Pace = func() time.Duration { return a.pace.interval(f, job.Every()) }
+		entry.Next = func() time.Time { return a.wallTime(a.pace.opening(f.Name)) }
+	}
+	if timed, ok := job.(jobs.Timed); ok {
+		entry.Next = func() time.Time { return a.wallTime(timed.Next()) }
+	}
+	return entry
 }
 
 // wallTime is when the source's clock will show t. That of a virtual clock is

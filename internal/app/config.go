@@ -25,7 +25,7 @@ import (
 type Config struct {
 	Addr        string        `name:"addr" default:"${addr}" env:"THOR_ADDR" help:"Address to listen on. localhost is IPv4 and IPv6."`
 	Data        string        `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. Empty is a temporary one, which is the default on a virtual clock and with a script."`
-	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim, upstream, or none, where everything but the markets comes from outside."`
+	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim, upstream, replay, or none, where everything but the markets comes from outside."`
 	Outside     []string      `name:"outside" default:"${outside}" env:"THOR_OUTSIDE" help:"Features that jobs outside publish, by POST /api/publish; the server's own jobs for them do not run. Where one speaks less often than usual, say how often: intraday=60s."`
 	SimSeed     uint64        `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
 	SimAccounts int           `name:"sim-accounts" default:"${sim_accounts}" env:"THOR_SIM_ACCOUNTS" help:"How many paper accounts the simulator has."`
@@ -33,6 +33,9 @@ type Config struct {
 	SimSpeed    float64       `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
 	SimSpecial  []string      `name:"sim-special" default:"${sim_special}" env:"THOR_SIM_SPECIAL" help:"Paper accounts of a special kind, besides: margin, short, empty, zero, large, or all."`
 	SimScript   string        `name:"sim-script" default:"${sim_script}" env:"THOR_SIM_SCRIPT" help:"Script of what goes wrong with the simulated data: a file, or rough, which comes with thor. Empty is nothing."`
+	Replay      string        `name:"replay" default:"${replay}" env:"THOR_REPLAY" help:"Recording to play, made by thor record; it is the source then."`
+	Speed       float64       `name:"speed" default:"${speed}" env:"THOR_SPEED" help:"How fast a recording is played: 1 to 3600, 60 is a minute a second."`
+	ReplayCut   bool          `name:"replay-cut" default:"${replay_cut}" env:"THOR_REPLAY_CUT" help:"Play a recording that was cut, up to there."`
 	Retain      time.Duration `name:"retain" default:"${retain}" env:"THOR_RETAIN" help:"How long finished bars are kept."`
 	Calendars   string        `name:"calendars" default:"${calendars}" env:"THOR_CALENDARS" help:"Folder of calendar files over the built-in ones, read again while the server runs. Empty is none."`
 
@@ -82,6 +85,7 @@ func Default() Config {
 		Source:    "sim",
 		SimSeed:   1,
 		SimSpeed:  1,
+		Speed:     1,
 		Preset:    "thor",
 		Retain:    30 * 24 * time.Hour,
 		Page:      "/",
@@ -100,7 +104,9 @@ func Default() Config {
 
 // Virtual reports whether the settings make the source's clock another than
 // the wall clock.
-func (c Config) Virtual() bool { return c.SimStart != "" || c.SimSpeed != 1 }
+func (c Config) Virtual() bool { return c.simVirtual() || c.Replay != "" }
+
+func (c Config) simVirtual() bool { return c.SimStart != "" || c.SimSpeed != 1 }
 
 // Bounds of the settings.
 const (
@@ -142,16 +148,23 @@ func (c Config) Validate() error {
 		}
 	}
 	switch {
-	case !slices.Contains([]string{simName, upstreamName, noneName}, c.Source):
-		fault("source", "%q is not a source; there are sim, upstream and none", c.Source)
+	case !slices.Contains([]string{simName, upstreamName, replayName, noneName}, c.Source):
+		fault("source", "%q is not a source; there are sim, upstream, replay and none", c.Source)
+	case c.Source == replayName || c.Replay != "":
+		c.faultsOfReplay(fault)
 	case c.Source == upstreamName && c.Upstream == "":
 		fault("upstream", "say where the backend is, for instance --upstream http://localhost:8001")
 	case c.Source != upstreamName && c.Upstream != "":
 		fault("source", "it is %s, and --upstream names a backend to read; take one of them away", c.Source)
-	case c.Source == noneName && c.Virtual():
+	case c.Source == noneName && c.simVirtual():
 		fault("source", "what comes from outside has the real time, so --sim-start and --sim-speed do not go with none")
 	}
 	c.faultsOfUpstream(fault)
+	if c.Speed != 1 && c.Replay == "" {
+		fault("speed", "--speed belongs to --replay; the simulator has --sim-speed")
+	} else if !(c.Speed >= 1 && c.Speed <= maxSpeed) { // nor is it NaN
+		fault("speed", "%v is not a speed of a replay; it is at least 1 and at most %v", c.Speed, maxSpeed)
+	}
 	if _, err := c.rhythms(); err != nil {
 		for _, err := range each(err) {
 			fault("outside", "%w", err)

@@ -50,10 +50,12 @@ func (a *App) Run(ctx context.Context, out io.Writer) error {
 		})
 	}
 	beat := start(background, group, "heartbeat", a.beat.Run)
+	player := start(background, group, "replay", a.play)
 
 	group.Go(func() error {
 		<-failed.Done()
 		a.logger.Info("stopping")
+		player.stop()
 		beat.stop()
 		drain, cancel := context.WithTimeout(background, drainWait)
 		a.hub.Drain(drain)
@@ -105,8 +107,11 @@ func (p part) stop() {
 // announce says where the server is.
 func (a *App) announce(out io.Writer) {
 	simulated := ""
+	if a.replay != nil {
+		simulated = " of " + a.replay.Recording().Source
+	}
 	if a.source.Caps().Simulated {
-		simulated = " SIMULATED"
+		simulated += " SIMULATED"
 	}
 	if a.source.Caps().Unproven {
 		simulated += " (never run against the real service)"

@@ -39,6 +39,8 @@ func (a *App) makeSource(ctx context.Context) error {
 		a.source, a.clock, a.origin = s, s.Clock(), fmt.Sprintf("%s at %s", s.Name(), strings.TrimRight(a.config.Upstream, "/"))
 		a.notes = append(a.notes, greet(ctx, s, a.config.Upstream))
 		return nil
+	case replayName:
+		return a.openReplay()
 	}
 	// The simulator trades by the calendars of the binary alone: what it says is
 	// a function of its seed and its clock, and no folder changes what it said.
@@ -64,7 +66,7 @@ func (a *App) makeSource(ctx context.Context) error {
 // openSim makes the simulator the settings ask for.
 func openSim(c Config, exchanges sim.Exchanges) (*sim.Source, error) {
 	var clock source.Clock = source.WallClock{}
-	if c.Virtual() {
+	if c.simVirtual() {
 		start, err := c.simStart()
 		if err != nil {
 			return nil, err
@@ -101,6 +103,14 @@ func scriptNote(s *sim.Script) string {
 // abilities are what the jobs read: the source, and the calendar for markets,
 // whose state never depends on a source.
 func (a *App) abilities(ctx context.Context) (source.Abilities, error) {
+	from := a.sourceAbilities()
+	told, err := a.toldMarkets(ctx)
+	from.Markets = &markets{days: a.days, clock: a.clock, told: told}
+	return from, err
+}
+
+// sourceAbilities are what the jobs read of the source.
+func (a *App) sourceAbilities() source.Abilities {
 	from := source.AbilitiesOf(a.source)
 	if from.Accounts != nil {
 		shared := &source.SharedAccounts{
@@ -110,9 +120,7 @@ func (a *App) abilities(ctx context.Context) (source.Abilities, error) {
 	} else if from.Positions != nil {
 		from.Positions = &heldPositions{from.Positions, a.pace}
 	}
-	told, err := a.toldMarkets(ctx)
-	from.Markets = &markets{days: a.days, clock: a.clock, told: told}
-	return from, err
+	return from
 }
 
 // quiet is how long a symbol may be behind the others; one that is longer has
@@ -180,6 +188,9 @@ const fastest = 100 * time.Millisecond
 // wall is how long an interval of the source's time takes on the wall clock.
 func (a *App) wall(interval time.Duration) time.Duration {
 	speed := a.clock.Speed()
+	if a.replay != nil && interval > 0 { // nothing comes more often than it was asked for then
+		interval = max(interval, a.replay.Recording().Every)
+	}
 	if speed == 1 || interval == 0 {
 		return interval
 	}

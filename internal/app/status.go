@@ -86,6 +86,7 @@ func (a *App) Status(context.Context) api.Status {
 		Source: api.SourceStatus{
 			Name: a.source.Name(), Simulated: a.source.Caps().Simulated, Unproven: a.source.Caps().Unproven,
 			Virtual: a.clock.Virtual(), Speed: a.clock.Speed(), Time: a.clock.Now().UTC(),
+			Replay: a.replayStatus(),
 		},
 		Channel: a.layer.Name(), Data: a.data, Clients: a.hub.Stats().Connections,
 		Heartbeat: api.HeartbeatStatus{IntervalMS: a.wall(time.Second).Milliseconds()},
@@ -95,6 +96,9 @@ func (a *App) Status(context.Context) api.Status {
 			Stored: counts.Stored, Published: counts.Published, LostDigits: counts.LostDigits,
 		},
 	}
+	if s.Source.Replay != nil && s.Source.Replay.Over {
+		s.Source.Speed = 0
+	}
 	if late, ok := a.beat.LateP99(); ok {
 		ms := milliseconds(late)
 		s.Heartbeat.LateP99MS = &ms
@@ -102,6 +106,7 @@ func (a *App) Status(context.Context) api.Status {
 	consumers := a.consumers.Within(now.Add(-time.Hour))
 	s.Troubles = append(append([]string{}, a.stages.Troubles()...), a.auditFaults...)
 	ran := a.beat.Status()
+	s.Troubles = append(s.Troubles, a.replayTroubles()...)
 	for _, state := range a.stages.States() {
 		stage := state.Effective
 		f := api.FeatureStatus{

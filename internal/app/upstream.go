@@ -16,6 +16,7 @@ import (
 const (
 	simName      = "sim"
 	upstreamName = "upstream"
+	replayName   = "replay"
 	noneName     = "none"
 )
 
@@ -37,7 +38,7 @@ func (c Config) faultsOfUpstream(fault func(flag, format string, args ...any)) {
 			fault(flag, "%w", err)
 		}
 	}
-	if c.Virtual() {
+	if c.simVirtual() {
 		fault("upstream", "--sim-start and --sim-speed belong to the simulator; a backend has the real time")
 	}
 	if (c.UpstreamUser == "") != (c.UpstreamPassword == "") {

@@ -44,6 +44,15 @@ type FeatureState struct {
 type Source struct {
 	Name      string `json:"name"`
 	Simulated bool   `json:"simulated"`
+
+	Replay *Replay `json:"replay,omitempty"` // nil is no replay
+}
+
+// Replay is a recording that is played as if it were now.
+type Replay struct {
+	Of   string    `json:"of"` // the source that was recorded
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
 
 // Config is what a hub is made of.
