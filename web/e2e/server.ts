@@ -17,6 +17,13 @@ export function tokenFor(sub: string, ...flags: string[]): string {
   return execFileSync(binary, args, { encoding: "utf8" }).trim();
 }
 
+/** Records the simulator from a time on for so long, at a minute a second. */
+export function record(file: string, start: string, lasts: string): void {
+  execFileSync(binary, ["record", file, "--sim-start", start, "--sim-speed", "60", "--for", lasts], {
+    stdio: "ignore",
+  });
+}
+
 /** The real server, on a free port and with a data directory of its own. It can be killed and started again. */
 export class Server {
   readonly url: string;

@@ -51,6 +51,15 @@ describe("the server's clock", () => {
 });
 
 describe("the source's clock", () => {
+  it("stands where a replay is over", () => {
+    const machine = { now: 1_000_000 };
+    const clock = new Clock(() => machine.now);
+    clock.setSource(1000, 0, true);
+    machine.now += 60_000;
+    expect(clock.sourceNow()).toBe(1000);
+    expect(clock.untilSource(2000)).toBe(Number.POSITIVE_INFINITY);
+  });
+
   it("runs at its speed where it is virtual", () => {
     const { machine, clock } = setup();
     clock.setSource(1000, 60, true);

@@ -60,6 +60,7 @@ export class Clock {
   /** How long until the source's clock shows a time, in ms of ours. */
   untilSource(time: number): number {
     const speed = this.#virtual && this.#source !== undefined ? this.#source.speed : 1;
+    if (speed === 0) return Number.POSITIVE_INFINITY; // of a replay that is over
     return (time - this.sourceNow()) / speed;
   }
 

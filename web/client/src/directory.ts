@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.ts";
 import type { Environment } from "./environment.ts";
 import { type Feature, parseStreamId } from "./features.ts";
-import type { HelloMessage } from "./messages.ts";
+import type { HelloMessage, ReplayInfo } from "./messages.ts";
 import { Poller } from "./poller.ts";
 import type { Rest } from "./rest.ts";
 import { type Batch, Cell } from "./store.ts";
@@ -20,6 +20,8 @@ export interface SourceInfo {
   /** Its clock is not the wall clock. */
   virtual: boolean;
   speed: number;
+  /** The recording that is played; undefined where none is. */
+  replay?: ReplayInfo & { over?: boolean };
 }
 
 /** What there is for this client. */
@@ -123,9 +125,9 @@ export class Directory {
       symbols,
     };
     if (status?.source !== undefined) {
-      const { name, simulated, virtual, speed, time } = status.source;
+      const { name, simulated, virtual, speed, time, replay } = status.source;
       news.version = status.version;
-      news.source = { name, simulated, virtual, speed };
+      news.source = { name, simulated, virtual, speed, ...(replay && { replay }) };
       this.#options.clock.setSource(Date.parse(time), speed, virtual);
     }
     this.#add(news);

@@ -28,6 +28,14 @@ export interface CutoverMessage extends Partial<Omit<Frame, "type" | "data">> {
   data: FeatureStage & { forced?: boolean };
 }
 
+/** A recording that is played as if it were now. */
+export interface ReplayInfo {
+  /** The source that was recorded. */
+  of: string;
+  from: string;
+  to: string;
+}
+
 export interface HelloMessage {
   type: "hello";
   data: {
@@ -36,7 +44,7 @@ export interface HelloMessage {
     heartbeat_ms: number;
     resume: boolean;
     reconnect: { min_ms: number; max_ms: number; jitter_ms: number };
-    source: { name: string; simulated: boolean };
+    source: { name: string; simulated: boolean; replay?: ReplayInfo };
     streams: Record<string, { cadence_ms: number }>;
     features: Record<string, { stage: Stage; data_source: DataSource; rev: number; forced?: boolean }>;
   };

@@ -24,6 +24,7 @@ export function PanelStatus({ snapshot, fromCalendar }: Props): ReactNode {
   return (
     <p className="panel-status">
       <span className="chips">
+        {!fromCalendar && source?.replay && <Chip tone="simulated">REPLAY</Chip>}
         {!fromCalendar && source?.simulated && <Chip tone="simulated">SIMULATED</Chip>}
         {fromCalendar && source?.virtual && <Chip tone="simulated">VIRTUAL TIME</Chip>}
         <Chip tone={tones[snapshot.label]} title="Data source">
