@@ -249,6 +249,9 @@ func (r Record) read() (Answer, error) {
 	} else {
 		got.Err = errors.Join(errs...)
 	}
+	if a.Partial && got.Err != nil {
+		got.Err = &source.Partial{Err: got.Err}
+	}
 	return got, nil
 }
 

@@ -242,6 +242,7 @@ func (r *Recorder) write(noun string, took time.Duration, failed error, put func
 	var a answer
 	put(&a)
 	a.Errors = r.failures(noun, failed)
+	_, a.Partial = errors.AsType[*source.Partial](failed)
 	data, err := json.Marshal(a)
 	if err != nil { // a time that is none, for instance
 		a = answer{Errors: r.failures(noun, fmt.Errorf("an answer that cannot be written down: %w", err))}
@@ -273,6 +274,9 @@ func (r *Recorder) failures(noun string, err error) []failure {
 			all = append(all, r.failures(noun, one)...)
 		}
 		return all
+	}
+	if part, ok := err.(*source.Partial); ok { //nolint:errorlint // what wraps it has words of its own
+		return r.failures(noun, part.Err)
 	}
 	f := failure{Kind: source.KindOf(err), Source: r.Name(), Op: noun, Words: err.Error()}
 	if e, ok := errors.AsType[*source.Error](err); ok {

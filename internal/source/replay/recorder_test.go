@@ -261,6 +261,23 @@ func TestWhatIsNotAnAnswer(t *testing.T) {
 	}
 }
 
+// TestAnAnswerInPart holds that it is one again.
+func TestAnAnswerInPart(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	r, path := startRecording(t, d)
+	d.say(&source.Partial{Err: errors.Join(
+		&source.Error{Kind: source.Forbidden, Source: "desk", Op: "one"}, &source.Error{Kind: source.BadData, Source: "desk", Op: "another"},
+	)})
+	_, failed := r.Abilities().Accounts.Accounts(t.Context())
+	closeIt(t, r)
+	got, err := takeAll(t, path, 1).Positions(t.Context())
+	part, ok := errors.AsType[*source.Partial](err)
+	if !ok || part.Error() != failed.Error() || len(got) != 2 {
+		t.Errorf("%d answers and %v, want %v", len(got), err, failed)
+	}
+}
+
 // TestASourceThatTurnsOutToBeSimulated holds that a recording says so too.
 func TestASourceThatTurnsOutToBeSimulated(t *testing.T) {
 	t.Parallel()

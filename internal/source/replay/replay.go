@@ -107,6 +107,7 @@ type answer struct {
 	Bars      []thor.Bar            `json:"bars,omitempty"`
 	Markets   []thor.MarketStatus   `json:"markets,omitempty"`
 	Errors    []failure             `json:"errors,omitempty"`
+	Partial   bool                  `json:"partial,omitempty"` // the errors are a [source.Partial]
 }
 
 type account struct {
