@@ -23,9 +23,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"thor"
-	"thor/internal/channel"
 	"thor/internal/source"
 	"thor/internal/source/replay"
+	"thor/internal/store"
 )
 
 // secretToken is what a source should not have said.
@@ -86,7 +86,7 @@ func recordTroubles(t *testing.T, start time.Time, speed float64, lasts time.Dur
 		if err := a.record(t.Context(), path, time.Duration(float64(lasts)*speed), nil, &out, &progress); err != nil {
 			t.Fatal(err)
 		}
-		if !regexp.MustCompile(`accounts: 2: ACCT-.*\nsymbols:  10: .*\nanswers:  \d{3,}, of which \d{2,} with errors\n`).MatchString(out.String()) {
+		if !regexp.MustCompile(`accounts: 2: ACCT-.*\nsymbols:  10: .*\nanswers:  \d{2,}, of which [1-9]\d* with errors\n`).MatchString(out.String()) {
 			t.Errorf("it says\n%s", out.String())
 		}
 		if !regexp.MustCompile(`\d+ answers, \d+ with errors\n`).MatchString(progress.String()) {
@@ -104,17 +104,17 @@ type clocked struct {
 
 func (c clocked) Clock() source.Clock { return c.clock }
 
-// stumbling is a channel layer that is away every now and then.
+// stumbling is a store that does not take something every now and then.
 type stumbling struct {
-	channel.Layer
+	store.Store
 	random *rand.Rand
 }
 
-func (s *stumbling) Publish(ctx context.Context, events []thor.Event) error {
+func (s *stumbling) Append(ctx context.Context, at time.Time, events []thor.Event) ([]thor.Event, error) {
 	if s.random.IntN(20) == 0 {
-		return errors.New("the layer is away")
+		return nil, errors.New("the store is away")
 	}
-	return s.Layer.Publish(ctx, events)
+	return s.Store.Append(ctx, at, events)
 }
 
 // outcome is what came of a replay.
@@ -186,7 +186,7 @@ func replayAll(t *testing.T, path string, speed float64, change func(*App)) (o o
 
 // TestAReplayIsTheSameAtEverySpeed records simulated time with troubles, and holds
 // that the same bytes go out on every stream, slow or fast, on a machine that
-// cannot keep up, and on one that fails to deliver now and then.
+// cannot keep up, and on one that fails to store now and then.
 func TestAReplayIsTheSameAtEverySpeed(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -234,14 +234,14 @@ func TestAReplayIsTheSameAtEverySpeed(t *testing.T) {
 				return
 			}
 			got = replayAll(t, path, 977, func(a *App) {
-				a.pipeline.Layer = &stumbling{a.layer, rand.New(rand.NewPCG(1, 1))}
+				a.pipeline.Store = &stumbling{a.store, rand.New(rand.NewPCG(1, 1))}
 				tap := a.pipeline.Tap
 				a.pipeline.Tap = func(events []thor.Event) {
 					time.Sleep(rand.N(3 * time.Second))
 					tap(events)
 				}
 			})
-			compare(t, "on a slow machine that fails to deliver", got.events, want.events)
+			compare(t, "on a slow machine that fails to store", got.events, want.events)
 		})
 	}
 }
@@ -307,7 +307,7 @@ func TestARecordingHoldsNoAccountAndNoToken(t *testing.T) {
 // TestARecordingIsOneTime holds that a store of a recording is of no other.
 func TestARecordingIsOneTime(t *testing.T) {
 	t.Parallel()
-	one, two := recordTroubles(t, monday, 60, time.Minute), recordTroubles(t, monday, 60, time.Minute)
+	one, two := recordTroubles(t, monday, 60, 30*time.Second), recordTroubles(t, monday, 60, 30*time.Second)
 	open := func(data, path string) error {
 		c := Default()
 		c.Addr, c.Data, c.Source, c.Replay = "localhost:0", data, replayName, path
@@ -414,7 +414,7 @@ func TestARecordingHasTheSettingsOfASource(t *testing.T) {
 // TestAFaultInTheMiddleOfAReplay edits the file while it is played.
 func TestAFaultInTheMiddleOfAReplay(t *testing.T) {
 	t.Parallel()
-	path := recordTroubles(t, monday, 60, time.Minute)
+	path := recordTroubles(t, monday, 60, 30*time.Second)
 	synctest.Test(t, func(t *testing.T) {
 		rec, err := replay.Open(path, false)
 		if err != nil {
