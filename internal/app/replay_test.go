@@ -195,8 +195,8 @@ func TestAReplayIsTheSameAtEverySpeed(t *testing.T) {
 		lasts time.Duration
 		final int // minutes of AAPL that become final
 	}{
-		"a day, an answer every few minutes": {time.Date(2026, 11, 23, 13, 50, 0, 0, time.UTC), 1200, 30 * time.Second, 390},
-		"minutes around an opening":          {time.Date(2026, 11, 23, 14, 29, 40, 0, time.UTC), 1, 100 * time.Second, 1},
+		"a day, an answer every few minutes": {time.Date(2026, 11, 23, 13, 50, 0, 0, time.UTC), 1800, 20 * time.Second, 390},
+		"minutes around an opening":          {time.Date(2026, 11, 23, 14, 29, 55, 0, time.UTC), 1, 70 * time.Second, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
