@@ -399,13 +399,15 @@ func TestARecordingHasTheSettingsOfASource(t *testing.T) {
 	c := recordDefaults()
 	v := reflect.ValueOf(&c).Elem()
 	for i := range v.NumField() {
-		if f := v.Field(i); f.Kind() == reflect.String {
+		if f := v.Field(i); f.Kind() == reflect.Slice {
+			f.Set(reflect.ValueOf([]string{v.Type().Field(i).Name}))
+		} else if f.Kind() == reflect.String {
 			f.SetString(v.Type().Field(i).Name)
 		}
 	}
 	s := reflect.ValueOf(c.Settings())
 	for i := range v.NumField() {
-		if name := v.Type().Field(i).Name; name != "For" && !s.FieldByName(name).Equal(v.Field(i)) {
+		if name := v.Type().Field(i).Name; name != "For" && !reflect.DeepEqual(s.FieldByName(name).Interface(), v.Field(i).Interface()) {
 			t.Errorf("%s does not arrive", name)
 		}
 	}

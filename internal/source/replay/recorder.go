@@ -22,11 +22,19 @@ func Describe(s source.Source, every time.Duration, version string) Header {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // it never fails
 	clock, caps := s.Clock(), s.Caps()
-	return Header{
+	h := Header{
 		Format: Format, ID: hex.EncodeToString(id), Thor: version, Source: s.Name(),
 		Simulated: caps.Simulated, Unproven: caps.Unproven, Virtual: clock.Virtual(), Speed: clock.Speed(), Every: every,
-		Asked: nouns(source.AbilitiesOf(s)), From: clock.Now().UTC().Round(0),
+		Asked: nouns(source.AbilitiesOf(s)), From: clock.Now().UTC().Round(0), Paced: map[string]time.Duration{},
 	}
+	if paced := source.AbilitiesOf(s).Paced; paced != nil {
+		for _, feature := range h.Features() {
+			if every := paced.Every(feature); every > 0 {
+				h.Paced[feature] = every
+			}
+		}
+	}
+	return h
 }
 
 func nouns(can source.Abilities) []string {
@@ -74,6 +82,7 @@ func NewRecorder(s source.Source, w *Writer, secrets []string) *Recorder {
 		symbols: map[string]bool{}, accounts: map[string]bool{},
 	}
 	can := source.AbilitiesOf(s)
+	r.can.Paced, r.can.Labelled = can.Paced, can.Labelled
 	if can.Accounts != nil {
 		r.can.Accounts = recordedAccounts{r, can.Accounts}
 	}

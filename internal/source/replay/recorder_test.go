@@ -261,6 +261,30 @@ func TestWhatIsNotAnAnswer(t *testing.T) {
 	}
 }
 
+// slowDesk asks somebody else for bars, and not often.
+type slowDesk struct{ *desk }
+
+func (slowDesk) Every(feature string) time.Duration {
+	if feature == "intraday" {
+		return time.Minute
+	}
+	return 0
+}
+
+// TestASlowSource holds that a replay is as slow as what was recorded.
+func TestASlowSource(t *testing.T) {
+	t.Parallel()
+	r, path := startRecording(t, slowDesk{newDesk()})
+	if r.Abilities().Paced == nil {
+		t.Error("the recorder does not say how slow it is")
+	}
+	closeIt(t, r)
+	paced := takeAll(t, path, 0).Abilities().Paced
+	if paced == nil || paced.Every("intraday") != time.Minute || paced.Every("positions") != 0 {
+		t.Errorf("the replay is paced %v", paced)
+	}
+}
+
 // TestAnAnswerInPart holds that it is one again.
 func TestAnAnswerInPart(t *testing.T) {
 	t.Parallel()

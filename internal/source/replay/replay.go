@@ -59,6 +59,10 @@ type Header struct {
 	Every     time.Duration `json:"every_ns"`
 	Asked     []string      `json:"asked"` // for what the source can be asked
 	From      time.Time     `json:"from"`
+
+	// Paced is how often the source asked somebody else for a feature, where that
+	// was less often than it was asked.
+	Paced map[string]time.Duration `json:"paced_ns,omitempty"`
 }
 
 // Features are those there is data for.

@@ -36,6 +36,7 @@ var (
 	_ source.PositionsSource = (*Source)(nil)
 	_ source.BarSource       = (*Source)(nil)
 	_ source.MarketSource    = (*Source)(nil)
+	_ source.Paced           = (*Source)(nil)
 )
 
 const name = "replay"
@@ -100,7 +101,7 @@ func (s *Source) Close() error {
 // Abilities implements [source.Able]. Accounts that were read whole are given as
 // balances and positions.
 func (s *Source) Abilities() source.Abilities {
-	var can source.Abilities
+	can := source.Abilities{Paced: s}
 	for _, noun := range s.rec.Asked {
 		switch noun {
 		case Accounts:
@@ -117,6 +118,9 @@ func (s *Source) Abilities() source.Abilities {
 	}
 	return can
 }
+
+// Every is how often the source that was recorded asked for a feature.
+func (s *Source) Every(feature string) time.Duration { return s.rec.Paced[feature] }
 
 // Next is when the next answer is due; behind the last one it is the end of the
 // recording, and false.
