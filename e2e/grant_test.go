@@ -221,7 +221,7 @@ func TestABackendsUsers(t *testing.T) { //nolint:tparallel // one after the othe
 			if err == nil && search(body, "") != nil {
 				t.Errorf("readiness: %v", search(body, ""))
 			}
-			return err == nil && response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "nobody listens")
+			return err == nil && response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "transient")
 		})
 		for _, o := range owners {
 			if code := o.client.end(t, 2*time.Minute); code != 1013 {
