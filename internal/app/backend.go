@@ -104,9 +104,6 @@ func RunBackend(ctx context.Context, c BackendConfig, out io.Writer, logger *slo
 		return err
 	}
 	addr := listeners[0].Addr().String()
-	if isLoopback(hostOf(addr)) {
-		addr = "localhost:" + portOf(addr)
-	}
 	logger.InfoContext(ctx, "SIMULATED backend: nothing it serves is real", slog.String("addr", addr))
 	fmt.Fprintf(out, "SIMULATED backend, era %s, bugs %s, seed %d\n", c.Era, strings.Join(c.Bugs, ","), c.SimSeed)
 	if s.Script != nil {

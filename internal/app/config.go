@@ -290,7 +290,7 @@ func displayURL(scheme, addr string) string {
 	if err != nil {
 		return scheme + "://" + addr
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.Equal(net.IPv6loopback) || ip.Equal(net.IPv4(127, 0, 0, 1))) {
 		host = "localhost"
 	}
 	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
@@ -299,9 +299,4 @@ func displayURL(scheme, addr string) string {
 func hostOf(addr string) string {
 	host, _, _ := net.SplitHostPort(addr)
 	return host
-}
-
-func portOf(addr string) string {
-	_, port, _ := net.SplitHostPort(addr)
-	return port
 }

@@ -69,3 +69,22 @@ func TestListen(t *testing.T) {
 		}
 	})
 }
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}
+
+// TestDisplayURL holds that what is printed can be opened: localhost is two
+// addresses, and no other of this machine's is one of them.
+func TestDisplayURL(t *testing.T) {
+	t.Parallel()
+	for addr, want := range map[string]string{
+		"127.0.0.1:8000": "http://localhost:8000", "[::1]:8000": "http://localhost:8000", "0.0.0.0:8000": "http://localhost:8000",
+		"[::]:8000": "http://localhost:8000", "127.77.5.1:8000": "http://127.77.5.1:8000", "thor.example.com:8000": "http://thor.example.com:8000",
+	} {
+		if got := displayURL("http", addr); got != want {
+			t.Errorf("%s is printed as %s, want %s", addr, got, want)
+		}
+	}
+}

@@ -121,9 +121,6 @@ func (a *App) announce(out io.Writer) {
 		data += " (temporary: removed at the end)"
 	}
 	addr := a.listeners[0].Addr().String()
-	if isLoopback(hostOf(addr)) {
-		addr = "localhost:" + portOf(addr)
-	}
 	secure := "" // http, or https
 	if a.certificate != nil {
 		secure = "s"

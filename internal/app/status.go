@@ -67,8 +67,11 @@ func jobsWork(status []heartbeat.Status, now time.Time) error {
 	}
 	var errs []error
 	for _, s := range status {
+		// Words that may name an account are not for everybody.
 		if e, ok := errors.AsType[*source.Error](s.Err); ok {
-			s.LastError = string(e.Kind) // its words are not for everybody, and this is
+			s.LastError = string(e.Kind)
+		} else if e, ok := errors.AsType[*thor.Error](s.Err); ok {
+			s.LastError = string(e.Code) + "; thor status says what"
 		}
 		if trouble := s.Trouble(now); trouble != "" {
 			errs = append(errs, fmt.Errorf("job %s %s", s.Job, trouble))

@@ -105,3 +105,24 @@ func TestTheReasonIsForOperators(t *testing.T) {
 		}
 	})
 }
+
+// TestReadinessNamesNoAccount holds what those without a token are told of a job
+// that fails.
+func TestReadinessNamesNoAccount(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 15, 30, 0, 0, time.UTC)
+	_, invalid := thor.Message{Type: "positions", Stream: "positions:PAPER-1"}.Encode()
+	away := &source.Error{Kind: source.Transient, Source: "upstream", Op: "balance of PAPER-1", Err: errors.New("no")}
+	for want, err := range map[string]error{
+		"job positions has failed: transient":                          away,
+		"job positions has failed: invalid; thor status says what":     invalid,
+		"job positions has failed: not done within 5s: it takes a day": errors.New("not done within 5s: it takes a day"),
+	} {
+		status := heartbeat.Status{
+			Job: "positions", Interval: time.Second, Timeout: 5 * time.Second, Runs: 9, Failures: 1, LastError: err.Error(), Err: err, WorkedAt: now, Began: now,
+		}
+		if got := jobsWork([]heartbeat.Status{status}, now); got == nil || got.Error() != want {
+			t.Errorf("got %v, want %q", got, want)
+		}
+	}
+}

@@ -17,7 +17,7 @@ const texts = {
   silent: "the server fell silent",
   protocol_error: "the server and this page do not understand each other",
   server_error: "the server had an internal error",
-  overloaded: "the server is overloaded",
+  overloaded: "the server cannot take a connection now",
   bad_request: "the server refused what this page asked for",
   unauthorized: "the server wants a token",
   token_expired: "the token has expired",
