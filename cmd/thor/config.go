@@ -31,9 +31,9 @@ func defaults() kong.Vars {
 // eachSetting calls f for every setting, in order.
 func eachSetting(c app.Config, f func(name string, value reflect.Value)) {
 	v := reflect.ValueOf(c)
-	for i := range v.NumField() {
-		if name := v.Type().Field(i).Tag.Get("name"); name != "" {
-			f(name, v.Field(i))
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		if name := field.Tag.Get("name"); name != "" {
+			f(name, v.FieldByIndex(field.Index))
 		}
 	}
 }
@@ -223,8 +223,7 @@ func (s *settings) validate(k *kong.Context, file *fileSettings) error {
 		faults = joined.Unwrap()
 	}
 	from, where := origins(k, file), map[string]string{}
-	t := reflect.TypeFor[app.Config]()
-	for field := range t.Fields() {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[app.Config]()) {
 		name := field.Tag.Get("name")
 		switch {
 		case name == "":

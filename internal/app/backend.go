@@ -22,13 +22,10 @@ import (
 
 // BackendConfig is everything that can be set of the double of a backend.
 type BackendConfig struct {
-	Addr     string   `name:"addr" default:"localhost:8001" help:"Address to listen on. localhost is IPv4 and IPv6."`
-	SimSeed  uint64   `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
-	SimStart string   `name:"sim-start" default:"${sim_start}" env:"THOR_SIM_START" help:"Where the simulator's clock starts, for instance 2026-11-23T14:30:00Z. Empty is now."`
-	SimSpeed float64  `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
-	Accounts int      `name:"sim-accounts" default:"${sim_accounts}" env:"THOR_SIM_ACCOUNTS" help:"How many paper accounts the simulator has."`
-	Special  []string `name:"sim-special" default:"${sim_special}" env:"THOR_SIM_SPECIAL" help:"Paper accounts of a special kind, besides: margin, short, empty, zero, large, or all."`
-	Script   string   `name:"sim-script" default:"${sim_script}" env:"THOR_SIM_SCRIPT" help:"Script of what goes wrong with the simulated data: a file, or rough, which comes with thor. Empty is nothing."`
+	Addr string `name:"addr" default:"localhost:8001" help:"Address to listen on. localhost is IPv4 and IPv6."`
+
+	SimSettings
+
 	Era      string   `name:"era" default:"S" help:"Which state of the original it is: S (December 2025), H (January 2026) or D (its dev branch)."`
 	Bugs     []string `name:"bugs" default:"all" help:"Which faults of the original it has: all, none, or names; -name takes one away."`
 	PageSize int      `name:"page-size" default:"20" help:"How many markets are on a page, in era S."`
@@ -46,8 +43,7 @@ func BackendBugs() string {
 // settings are those of the simulator.
 func (c BackendConfig) settings() Config {
 	s := Default()
-	s.Addr, s.SimSeed, s.SimAccounts, s.SimStart, s.SimSpeed = c.Addr, c.SimSeed, c.Accounts, c.SimStart, c.SimSpeed
-	s.SimSpecial, s.SimScript = c.Special, c.Script
+	s.Addr, s.SimSettings = c.Addr, c.SimSettings
 	return s
 }
 

@@ -23,28 +23,18 @@ import (
 // line of the file; the command's help, `thor config show` and
 // docs/operations.md are made from the same tags.
 type Config struct {
-	Addr        string        `name:"addr" default:"${addr}" env:"THOR_ADDR" help:"Address to listen on. localhost is IPv4 and IPv6."`
-	Data        string        `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. Empty is a temporary one, which is the default on a virtual clock and with a script."`
-	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim, upstream, replay, or none, where everything but the markets comes from outside."`
-	Outside     []string      `name:"outside" default:"${outside}" env:"THOR_OUTSIDE" help:"Features that jobs outside publish, by POST /api/publish; the server's own jobs for them do not run. Where one speaks less often than usual, say how often: intraday=60s."`
-	SimSeed     uint64        `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
-	SimAccounts int           `name:"sim-accounts" default:"${sim_accounts}" env:"THOR_SIM_ACCOUNTS" help:"How many paper accounts the simulator has."`
-	SimStart    string        `name:"sim-start" default:"${sim_start}" env:"THOR_SIM_START" help:"Where the simulator's clock starts, for instance 2026-11-23T14:30:00Z. Empty is now."`
-	SimSpeed    float64       `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
-	SimSpecial  []string      `name:"sim-special" default:"${sim_special}" env:"THOR_SIM_SPECIAL" help:"Paper accounts of a special kind, besides: margin, short, empty, zero, large, or all."`
-	SimScript   string        `name:"sim-script" default:"${sim_script}" env:"THOR_SIM_SCRIPT" help:"Script of what goes wrong with the simulated data: a file, or rough, which comes with thor. Empty is nothing."`
-	Replay      string        `name:"replay" default:"${replay}" env:"THOR_REPLAY" help:"Recording to play, made by thor record; it is the source then."`
-	Speed       float64       `name:"speed" default:"${speed}" env:"THOR_SPEED" help:"How fast a recording is played: 1 to 3600, 60 is a minute a second."`
-	ReplayCut   bool          `name:"replay-cut" default:"${replay_cut}" env:"THOR_REPLAY_CUT" help:"Play a recording that was cut, up to there."`
-	Retain      time.Duration `name:"retain" default:"${retain}" env:"THOR_RETAIN" help:"How long finished bars are kept."`
-	Calendars   string        `name:"calendars" default:"${calendars}" env:"THOR_CALENDARS" help:"Folder of calendar files over the built-in ones, read again while the server runs. Empty is none."`
+	Addr    string   `name:"addr" default:"${addr}" env:"THOR_ADDR" help:"Address to listen on. localhost is IPv4 and IPv6."`
+	Data    string   `name:"data" default:"${data}" env:"THOR_DATA" help:"Data directory. Empty is a temporary one, which is the default on a virtual clock and with a script."`
+	Source  string   `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim, upstream, replay, or none, where everything but the markets comes from outside."`
+	Outside []string `name:"outside" default:"${outside}" env:"THOR_OUTSIDE" help:"Features that jobs outside publish, by POST /api/publish; the server's own jobs for them do not run. Where one speaks less often than usual, say how often: intraday=60s."`
+	SimSettings
+	Replay    string        `name:"replay" default:"${replay}" env:"THOR_REPLAY" help:"Recording to play, made by thor record; it is the source then."`
+	Speed     float64       `name:"speed" default:"${speed}" env:"THOR_SPEED" help:"How fast a recording is played: 1 to 3600, 60 is a minute a second."`
+	ReplayCut bool          `name:"replay-cut" default:"${replay_cut}" env:"THOR_REPLAY_CUT" help:"Play a recording that was cut, up to there."`
+	Retain    time.Duration `name:"retain" default:"${retain}" env:"THOR_RETAIN" help:"How long finished bars are kept."`
+	Calendars string        `name:"calendars" default:"${calendars}" env:"THOR_CALENDARS" help:"Folder of calendar files over the built-in ones, read again while the server runs. Empty is none."`
 
-	Upstream         string `name:"upstream" default:"${upstream}" env:"THOR_UPSTREAM" help:"The REST backend to read, for instance http://localhost:8001; it is the source then."`
-	Preset           string `name:"preset" default:"${preset}" env:"THOR_PRESET" help:"How to read it, of the mappings that come with thor: thor."`
-	UpstreamConfig   string `name:"upstream-config" default:"${upstream_config}" env:"THOR_UPSTREAM_CONFIG" help:"File that says how to read it, instead of a preset."`
-	UpstreamUser     string `name:"upstream-user" default:"${upstream_user}" env:"THOR_UPSTREAM_USER" help:"Who signs in there."`
-	UpstreamPassword string `name:"upstream-password" default:"${upstream_password}" env:"THOR_UPSTREAM_PASSWORD" help:"The password; better in the environment than on the command line."`
-	UpstreamToken    string `name:"upstream-token" default:"${upstream_token}" env:"THOR_UPSTREAM_TOKEN" help:"A token that is sent as it is, instead of signing in."`
+	UpstreamSettings
 
 	AuthKey     string `name:"auth-key" default:"${auth_key}" env:"THOR_AUTH_KEY" help:"Key that signs tokens, at least 32 characters. Without one only this machine's own operator is served."`
 	AuthKeyFile string `name:"auth-key-file" default:"${auth_key_file}" env:"THOR_AUTH_KEY_FILE" help:"File with that key, instead of auth-key."`
@@ -67,8 +57,7 @@ type Config struct {
 	AllowOrigin []string `name:"allow-origin" default:"${allow_origin}" env:"THOR_ALLOW_ORIGIN" help:"Web origins that may connect, besides the server's own and this machine's."`
 	Page        string   `name:"page" default:"${page}" env:"THOR_PAGE" help:"Path of the page, with a slash at both ends. /thor/ leaves / to the page of a backend behind the server."`
 	UIDir       string   `name:"ui-dir" default:"${ui_dir}" env:"THOR_UI_DIR" help:"Serve the page from this directory instead of the built-in one."`
-	LogLevel    string   `name:"log-level" default:"${log_level}" env:"THOR_LOG_LEVEL" help:"debug, info, warn or error."`
-	LogFormat   string   `name:"log-format" default:"${log_format}" env:"THOR_LOG_FORMAT" help:"text or json."`
+	LogSettings
 
 	// Overrides are the old switches, WS_FEATURE_… with what it is set to. They
 	// are read from the environment alone.
@@ -77,22 +66,45 @@ type Config struct {
 	Force string `kong:"-"`
 }
 
+// SimSettings are those of the simulator.
+type SimSettings struct {
+	SimSeed     uint64   `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
+	SimAccounts int      `name:"sim-accounts" default:"${sim_accounts}" env:"THOR_SIM_ACCOUNTS" help:"How many paper accounts the simulator has."`
+	SimStart    string   `name:"sim-start" default:"${sim_start}" env:"THOR_SIM_START" help:"Where the simulator's clock starts, for instance 2026-11-23T14:30:00Z. Empty is now."`
+	SimSpeed    float64  `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
+	SimSpecial  []string `name:"sim-special" default:"${sim_special}" env:"THOR_SIM_SPECIAL" help:"Paper accounts of a special kind, besides: margin, short, empty, zero, large, or all."`
+	SimScript   string   `name:"sim-script" default:"${sim_script}" env:"THOR_SIM_SCRIPT" help:"Script of what goes wrong with the simulated data: a file, or rough, which comes with thor. Empty is nothing."`
+}
+
+// UpstreamSettings are those of a REST backend that is read.
+type UpstreamSettings struct {
+	Upstream         string `name:"upstream" default:"${upstream}" env:"THOR_UPSTREAM" help:"The REST backend to read, for instance http://localhost:8001; it is the source then."`
+	Preset           string `name:"preset" default:"${preset}" env:"THOR_PRESET" help:"How to read it, of the mappings that come with thor: thor."`
+	UpstreamConfig   string `name:"upstream-config" default:"${upstream_config}" env:"THOR_UPSTREAM_CONFIG" help:"File that says how to read it, instead of a preset."`
+	UpstreamUser     string `name:"upstream-user" default:"${upstream_user}" env:"THOR_UPSTREAM_USER" help:"Who signs in there."`
+	UpstreamPassword string `name:"upstream-password" default:"${upstream_password}" env:"THOR_UPSTREAM_PASSWORD" help:"The password; better in the environment than on the command line."`
+	UpstreamToken    string `name:"upstream-token" default:"${upstream_token}" env:"THOR_UPSTREAM_TOKEN" help:"A token that is sent as it is, instead of signing in."`
+}
+
+// LogSettings say what is logged, and how.
+type LogSettings struct {
+	LogLevel  string `name:"log-level" default:"${log_level}" env:"THOR_LOG_LEVEL" help:"debug, info, warn or error."`
+	LogFormat string `name:"log-format" default:"${log_format}" env:"THOR_LOG_FORMAT" help:"text or json."`
+}
+
 // Default returns the settings of a server that nobody configured.
 func Default() Config {
 	return Config{
-		Addr:      "localhost:8000",
-		Data:      "./thor-data",
-		Source:    "sim",
-		SimSeed:   1,
-		SimSpeed:  1,
-		Speed:     1,
-		Preset:    "thor",
-		Retain:    30 * 24 * time.Hour,
-		Page:      "/",
-		LogLevel:  "info",
-		LogFormat: "text",
+		Addr:   "localhost:8000",
+		Data:   "./thor-data",
+		Source: "sim",
+		Speed:  1,
+		Retain: 30 * 24 * time.Hour,
+		Page:   "/",
 
-		SimAccounts: 2,
+		SimSettings:      SimSettings{SimSeed: 1, SimAccounts: 2, SimSpeed: 1},
+		UpstreamSettings: UpstreamSettings{Preset: "thor"},
+		LogSettings:      LogSettings{LogLevel: "info", LogFormat: "text"},
 
 		MaxConnections:           10_000,
 		MaxConnectionsPerUser:    20,

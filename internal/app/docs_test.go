@@ -31,12 +31,12 @@ func TestSettingsAreDocumented(t *testing.T) {
 	t.Parallel()
 	page := operations(t)
 	v := reflect.ValueOf(Default())
-	for i, field := range reflect.VisibleFields(v.Type()) {
+	for _, field := range reflect.VisibleFields(v.Type()) {
 		name := field.Tag.Get("name")
 		if name == "" {
 			continue
 		}
-		shown := fmt.Sprint(v.Field(i).Interface())
+		shown := fmt.Sprint(v.FieldByIndex(field.Index).Interface())
 		if shown == "" || shown == "[]" {
 			shown = ""
 		} else {

@@ -21,34 +21,18 @@ import (
 // RecordConfig is everything that can be set of a recording: where the data comes
 // from, as of the server, and for how long.
 type RecordConfig struct {
-	For         time.Duration `name:"for" placeholder:"DURATION" help:"How long to record, in the source's time: 90s, 6h30m. Without it, until Ctrl-C."`
-	Source      string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim or upstream."`
-	SimSeed     uint64        `name:"sim-seed" default:"${sim_seed}" env:"THOR_SIM_SEED" help:"Seed of the simulator. The same seed says the same at the same time."`
-	SimAccounts int           `name:"sim-accounts" default:"${sim_accounts}" env:"THOR_SIM_ACCOUNTS" help:"How many paper accounts the simulator has."`
-	SimStart    string        `name:"sim-start" default:"${sim_start}" env:"THOR_SIM_START" help:"Where the simulator's clock starts, for instance 2026-11-23T14:30:00Z. Empty is now."`
-	SimSpeed    float64       `name:"sim-speed" default:"${sim_speed}" env:"THOR_SIM_SPEED" help:"How fast the simulator's clock runs: 60 is a minute a second."`
-	SimSpecial  []string      `name:"sim-special" default:"${sim_special}" env:"THOR_SIM_SPECIAL" help:"Paper accounts of a special kind, besides: margin, short, empty, zero, large, or all."`
-	SimScript   string        `name:"sim-script" default:"${sim_script}" env:"THOR_SIM_SCRIPT" help:"Script of what goes wrong with the simulated data: a file, or rough, which comes with thor. Empty is nothing."`
+	For    time.Duration `name:"for" placeholder:"DURATION" help:"How long to record, in the source's time: 90s, 6h30m. Without it, until Ctrl-C."`
+	Source string        `name:"source" default:"${source}" env:"THOR_SOURCE" help:"Where the data comes from: sim or upstream."`
 
-	Upstream         string `name:"upstream" default:"${upstream}" env:"THOR_UPSTREAM" help:"The REST backend to read, for instance http://localhost:8001; it is the source then."`
-	Preset           string `name:"preset" default:"${preset}" env:"THOR_PRESET" help:"How to read it, of the mappings that come with thor: thor."`
-	UpstreamConfig   string `name:"upstream-config" default:"${upstream_config}" env:"THOR_UPSTREAM_CONFIG" help:"File that says how to read it, instead of a preset."`
-	UpstreamUser     string `name:"upstream-user" default:"${upstream_user}" env:"THOR_UPSTREAM_USER" help:"Who signs in there."`
-	UpstreamPassword string `name:"upstream-password" default:"${upstream_password}" env:"THOR_UPSTREAM_PASSWORD" help:"The password; better in the environment than on the command line."`
-	UpstreamToken    string `name:"upstream-token" default:"${upstream_token}" env:"THOR_UPSTREAM_TOKEN" help:"A token that is sent as it is, instead of signing in."`
-
-	LogLevel  string `name:"log-level" default:"${log_level}" env:"THOR_LOG_LEVEL" help:"debug, info, warn or error."`
-	LogFormat string `name:"log-format" default:"${log_format}" env:"THOR_LOG_FORMAT" help:"text or json."`
+	SimSettings
+	UpstreamSettings
+	LogSettings
 }
 
 // Settings are those of a server that reads the same source.
 func (c RecordConfig) Settings() Config {
 	s := Default()
-	s.Source, s.SimSeed, s.SimAccounts, s.SimStart, s.SimSpeed = c.Source, c.SimSeed, c.SimAccounts, c.SimStart, c.SimSpeed
-	s.SimSpecial, s.SimScript = c.SimSpecial, c.SimScript
-	s.Upstream, s.Preset, s.UpstreamConfig = c.Upstream, c.Preset, c.UpstreamConfig
-	s.UpstreamUser, s.UpstreamPassword, s.UpstreamToken = c.UpstreamUser, c.UpstreamPassword, c.UpstreamToken
-	s.LogLevel, s.LogFormat = c.LogLevel, c.LogFormat
+	s.Source, s.SimSettings, s.UpstreamSettings, s.LogSettings = c.Source, c.SimSettings, c.UpstreamSettings, c.LogSettings
 	return s
 }
 
