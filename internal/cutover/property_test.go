@@ -124,7 +124,8 @@ func (p *play) do(a act) {
 			p.fault("rollback to %s: %s is in effect, %+v", a.Stage, s.Effective.Stage, o)
 		}
 		if o.Durable {
-			p.allowed[a.Feature] = 0
+			// A promotion nobody knew the end of may come to light, as far as this.
+			p.allowed[a.Feature] = min(p.allowed[a.Feature], a.Stage)
 		}
 	case "freeze", "unfreeze":
 		do := p.k.Freeze
