@@ -112,6 +112,18 @@ describe("a stream", () => {
     expect(stream.silent(0)).toBe(false);
   });
 
+  it("is not mute when it goes on under another epoch, whose seqs begin again", () => {
+    const again = balanceStream();
+    again.compare(10, 0);
+    again.restart(0);
+    expect(again.apply({ ...balanceSnapshot(1, 7), epoch: "e2", at: 1 } as Frame, 0)).toHaveProperty("applied");
+    expect(again.compare(1, 0)).toBe(true);
+    const asked = balanceStream();
+    asked.compare(10, 0);
+    asked.subscribed({ epoch: "e2", seq: 0 }, false);
+    expect(asked.compare(0, 0)).toBe(true);
+  });
+
   it("is silent when nothing comes for longer than the cadence explains", () => {
     const stream = balanceStream();
     expect(stream.silent(10_000)).toBe(false);

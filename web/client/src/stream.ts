@@ -80,6 +80,7 @@ export class Stream {
     this.#parts = [];
     if (parts.length !== frame.parts) return "hole";
     this.values.replace(parts.map((part) => part.data));
+    if (this.version?.epoch !== frame.epoch) this.#tip = 0; // that was of other seqs
     this.version = { epoch: frame.epoch, seq: frame.at ?? frame.seq };
     this.#covered = 0;
     this.awaited = false;
@@ -109,6 +110,7 @@ export class Stream {
     this.#covered = 0;
     if (recovered) return;
     if (at.seq === 0) {
+      if (this.version?.epoch !== at.epoch) this.#tip = 0;
       this.values.replace([]);
       this.version = at;
       return;
