@@ -8,8 +8,9 @@ LINT := .bin/golangci-lint-$(LINT_VERSION)
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
 GOTESTSUM := go run gotest.tools/gotestsum@v1.13.0
 # Each run of Go tests leaves a record, of which the last line of all is made.
+# A package may take its time on a machine that has other things to do.
 RUNS := bin/runs
-RECORD = $(GOTESTSUM) --format pkgname-and-test-fails --jsonfile $(RUNS)/$@.json --
+RECORD = $(GOTESTSUM) --format pkgname-and-test-fails --jsonfile $(RUNS)/$@.json -- -timeout 30m
 # How many inputs each fuzz target tries. A count, for a target stopped by the
 # clock may be stopped in the middle of one, which counts as a failure; and
 # little minimizing, which may take a minute for each new input.
