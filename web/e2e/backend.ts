@@ -42,9 +42,9 @@ export class Backend {
     this.#proxy = createServer((req, res) => this.#serve(req, res, target));
   }
 
-  static async start(): Promise<Backend> {
+  static async start(...flags: string[]): Promise<Backend> {
     // A Wednesday on which New York trades, whatever day it is.
-    const args = ["--addr", "127.0.0.1:0", "--bugs", "none", "--sim-start", "2026-11-18T15:00:05Z"];
+    const args = ["--addr", "127.0.0.1:0", "--bugs", "none", "--sim-start", "2026-11-18T15:00:05Z", ...flags];
     const double = spawn(binary, ["sim", "backend", ...args], { stdio: ["ignore", "pipe", "inherit"] });
     for await (const line of createInterface({ input: double.stdout })) {
       const url = /^REST (\S+)/.exec(line)?.[1];
@@ -57,11 +57,14 @@ export class Backend {
     throw new Error("the double does not start");
   }
 
+  get url(): string {
+    return `http://127.0.0.1:${(this.#proxy.address() as AddressInfo).port}`;
+  }
+
   /** The flags with which a server reads it. */
   get flags(): string[] {
-    const { port } = this.#proxy.address() as AddressInfo;
     const login = ["--upstream-user", "trader@example.com", "--upstream-password", "simulated"];
-    return ["--upstream", `http://127.0.0.1:${port}`, ...login];
+    return ["--upstream", this.url, ...login];
   }
 
   stop(): void {
