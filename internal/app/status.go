@@ -67,11 +67,12 @@ func jobsWork(status []heartbeat.Status, now time.Time) error {
 	}
 	var errs []error
 	for _, s := range status {
-		// Words that may name an account are not for everybody.
+		// Words that may name an account are not for everybody: those of the source,
+		// and of a message that is wrong.
 		if e, ok := errors.AsType[*source.Error](s.Err); ok {
 			s.LastError = string(e.Kind)
-		} else if e, ok := errors.AsType[*thor.Error](s.Err); ok {
-			s.LastError = string(e.Code) + "; thor status says what"
+		} else if thor.ErrorCode(s.Err) == thor.EINVALID {
+			s.LastError = "what it says is not valid; thor status says why"
 		}
 		if trouble := s.Trouble(now); trouble != "" {
 			errs = append(errs, fmt.Errorf("job %s %s", s.Job, trouble))

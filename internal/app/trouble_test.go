@@ -114,9 +114,10 @@ func TestReadinessNamesNoAccount(t *testing.T) {
 	_, invalid := thor.Message{Type: "positions", Stream: "positions:PAPER-1"}.Encode()
 	away := &source.Error{Kind: source.Transient, Source: "upstream", Op: "balance of PAPER-1", Err: errors.New("no")}
 	for want, err := range map[string]error{
-		"job positions has failed: transient":                          away,
-		"job positions has failed: invalid; thor status says what":     invalid,
-		"job positions has failed: not done within 5s: it takes a day": errors.New("not done within 5s: it takes a day"),
+		"job positions has failed: transient":                                       away,
+		"job positions has failed: what it says is not valid; thor status says why": invalid,
+		"job positions has failed: the disk is full":                                thor.Errorf(thor.EUNAVAILABLE, "the disk is full"),
+		"job positions has failed: not done within 5s: it takes a day":              errors.New("not done within 5s: it takes a day"),
 	} {
 		status := heartbeat.Status{
 			Job: "positions", Interval: time.Second, Timeout: 5 * time.Second, Runs: 9, Failures: 1, LastError: err.Error(), Err: err, WorkedAt: now, Began: now,

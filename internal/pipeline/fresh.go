@@ -90,7 +90,7 @@ func (p *Pipeline) lastOf(ctx context.Context, id thor.StreamID) (*lastWords, er
 	}
 	_, events, err := p.Store.Latest(ctx, id, thor.Window{Limit: feature.Window})
 	if err != nil {
-		return nil, fmt.Errorf("read what %s said last: %w", id, err)
+		return nil, fmt.Errorf("read what a stream of %s said last: %w", feature.Name, err)
 	}
 	l := &lastWords{window: feature.Window, keys: make(map[string]thor.Event, len(events))}
 	for _, e := range events {
