@@ -14,4 +14,6 @@ func seal(path string) string {
 	return abs
 }
 
+func outliveSeal(string) {}
+
 func syncDir(string) error { return nil }

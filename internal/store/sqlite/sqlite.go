@@ -194,8 +194,10 @@ func (s *Store) Close() error {
 	s.closing.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) //nolint:forbidigo // closing has no caller's context
 		defer cancel()
-		err := rotateIdentity(ctx, s.write, filepath.Join(s.dir, fileName), s.epoch)
+		path := filepath.Join(s.dir, fileName)
+		err := rotateIdentity(ctx, s.write, path, s.epoch)
 		s.closeErr = explain(errors.Join(err, s.release()), s.dir)
+		outliveSeal(tokenPath(path))
 	})
 	return s.closeErr
 }
