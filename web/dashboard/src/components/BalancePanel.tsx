@@ -18,11 +18,12 @@ export function BalancePanel({ account }: PanelProps): ReactNode {
 
 export function Balance({ balance }: { balance: AccountBalance }): ReactNode {
   const { currency, day_trading_buying_power: dayTrading } = balance;
+  const byEquity = balance.equity !== null || balance.portfolio_value === null; // a backend may know the other alone
   return (
     <div className="balance">
       <p className="equity">
-        <span className="label">Equity</span>
-        <span className="figure">{money(balance.equity, currency)}</span>
+        <span className="label">{byEquity ? "Equity" : "Portfolio value"}</span>
+        <span className="figure">{money(byEquity ? balance.equity : balance.portfolio_value, currency)}</span>
       </p>
       <dl>
         <Row label="Cash">{money(balance.cash, currency)}</Row>

@@ -30,6 +30,15 @@ describe("the balance", () => {
     expect([...container.querySelectorAll("dd")].map((dd) => dd.textContent)).toEqual(["$0.00", "—"]);
   });
 
+  it("heads with the portfolio value, by its name, where equity alone is unknown", () => {
+    const rest = { ...balance, portfolio_value: 82124.18, cash: null, buying_power: null };
+    const { container } = render(<Balance balance={{ ...rest, equity: null }} />);
+    expect(container.querySelector(".equity")?.textContent).toBe("Portfolio value$82,124.18");
+    cleanup();
+    const both = render(<Balance balance={{ ...rest, equity: 7 }} />);
+    expect(both.container.querySelector(".equity")?.textContent).toBe("Equity$7.00");
+  });
+
   it("has a line for day trading only where the account has", () => {
     const known = { ...balance, equity: 1, cash: 1, buying_power: 1 };
     render(<Balance balance={known} />);
