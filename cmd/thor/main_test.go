@@ -78,6 +78,7 @@ func TestScripts(t *testing.T) {
 				b.cmd = nil
 			},
 			"fetch": fetch,
+			"await": await,
 			"read": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 			},
@@ -165,25 +166,33 @@ func startBackend(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func fetch(ts *testscript.TestScript, _ bool, args []string) {
-	response, err := http.Get(args[0])
-	ts.Check(err)
-	body, err := io.ReadAll(response.Body)
-	ts.Check(errors.Join(err, response.Body.Close()))
-	_, err = fmt.Fprintf(ts.Stdout(), "%d %s\n", response.StatusCode, body)
+	_, err := io.WriteString(ts.Stdout(), answer(ts, args[0]))
 	ts.Check(err)
 }
 
-func waitReady(ts *testscript.TestScript, _ bool, _ []string) {
+// await fetches an address until the answer holds a text.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	last := ""
 	for range 1200 { // a minute: on a machine at work the first run of the jobs is slow
-		response, err := http.Get(ts.Getenv("THOR_URL") + "/readyz")
-		ts.Check(err)
-		ts.Check(response.Body.Close())
-		if response.StatusCode == http.StatusOK {
+		if last = answer(ts, args[0]); strings.Contains(last, args[1]) {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	ts.Fatalf("the server does not get ready")
+	ts.Fatalf("%s does not say %q, but %s", args[0], args[1], last)
+}
+
+func waitReady(ts *testscript.TestScript, neg bool, _ []string) {
+	await(ts, neg, []string{ts.Getenv("THOR_URL") + "/readyz", "200 {"})
+}
+
+// answer is the status and body of what an address answers, in a line.
+func answer(ts *testscript.TestScript, url string) string {
+	response, err := http.Get(url)
+	ts.Check(err)
+	body, err := io.ReadAll(response.Body)
+	ts.Check(errors.Join(err, response.Body.Close()))
+	return fmt.Sprintf("%d %s\n", response.StatusCode, body)
 }
 
 func stopServer(ts *testscript.TestScript, _ bool, _ []string) {
