@@ -29,6 +29,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// serverTime is how long the server before the door lets a request take.
+const serverTime = time.Second
+
 // front is a door before a backend, both on real sockets.
 type front struct {
 	URL    string
@@ -118,9 +121,11 @@ func before(t *testing.T, backend *url.URL, change ...func(*frontdoor.Config)) *
 		change(&c)
 	}
 	f.door = frontdoor.New(c)
-	// The times of the server before it are those of short requests.
+	// The times of the server before it are those of short requests. A client may
+	// pause between two of them, and a slow machine before the first.
 	server := httptest.NewUnstartedServer(f.door)
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	server.Config.ReadTimeout, server.Config.WriteTimeout = serverTime, serverTime
+	server.Config.ReadHeaderTimeout, server.Config.IdleTimeout = time.Minute, time.Minute
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	server.Start()
 	f.URL = server.URL
@@ -217,7 +222,7 @@ func TestWhatPasses(t *testing.T) {
 		go func() {
 			defer feed.Close() //nolint:errcheck // of a pipe it is nil
 			for i := range 4 {
-				timer := time.NewTimer(60 * time.Millisecond) // in all longer than the server's 100 ms
+				timer := time.NewTimer(serverTime / 2) // in all longer than the server gives a request
 				<-timer.C
 				fmt.Fprintf(feed, "%d\n", i)
 				if got := <-heard; got != fmt.Sprintf("heard %d", i) {
@@ -267,7 +272,7 @@ func TestWhatPasses(t *testing.T) {
 		}
 		defer conn.Close() //nolint:errcheck // it is over
 		for i := range 3 {
-			timer := time.NewTimer(60 * time.Millisecond)
+			timer := time.NewTimer(serverTime / 2)
 			<-timer.C
 			if err := wsutil.WriteClientText(conn, fmt.Appendf(nil, "%d", i)); err != nil {
 				t.Fatal(err)
