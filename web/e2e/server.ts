@@ -63,7 +63,7 @@ export class Server {
   async run(path = "/readyz"): Promise<void> {
     const args = ["serve", "--addr", this.#address, "--data", this.#data, "--log-level", "warn", ...this.#flags];
     this.#process = spawn(binary, args, { stdio: ["ignore", "ignore", "inherit"] });
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < 800; tries++) {
       if (this.#process.exitCode !== null) throw new Error(`thor ended with ${this.#process.exitCode}`);
       if (await this.#ok(path)) return;
       await sleep(50);
