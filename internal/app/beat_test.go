@@ -25,7 +25,7 @@ func TestHeartbeat(t *testing.T) {
 	t.Run("it says how often it comes, when to worry, and where the public streams are", func(t *testing.T) {
 		t.Parallel()
 		a := newApp(t)
-		for _, id := range []thor.StreamID{"positions:PAPER-1", "global_market", "intraday:FUT.ES", "intraday:FUT.ES"} {
+		for _, id := range []thor.StreamID{"positions:PAPER-1", "global_market", "intraday:CRYPTO.BTC-USD", "intraday:CRYPTO.BTC-USD"} {
 			a.speak(t, id)
 		}
 		h := a.nextHeartbeat(4)
@@ -38,7 +38,7 @@ func TestHeartbeat(t *testing.T) {
 		if _, shown := h.Streams["positions:PAPER-1"]; shown {
 			t.Error("a private stream is shown to everybody")
 		}
-		market, bars := h.Streams["global_market"], h.Streams["intraday:FUT.ES"]
+		market, bars := h.Streams["global_market"], h.Streams["intraday:CRYPTO.BTC-USD"]
 		if market.Seq != 1 || market.CadenceMS != 0 || bars.Seq != 2 || bars.CadenceMS != 1000 {
 			t.Errorf("global_market %+v, intraday %+v", market, bars)
 		}
@@ -59,8 +59,8 @@ func TestHeartbeat(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		a.speak(t, "intraday:FUT.ES")
-		if got := a.nextHeartbeat(0).Streams["intraday:FUT.ES"].CadenceMS; got != 200 {
+		a.speak(t, "intraday:CRYPTO.BTC-USD")
+		if got := a.nextHeartbeat(0).Streams["intraday:CRYPTO.BTC-USD"].CadenceMS; got != 200 {
 			t.Errorf("a cadence of %d ms, want 200", got)
 		}
 	})
